@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/credentials.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/fsuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/str.h"
+
+static int user_find(const char *user, struct credentials *found, struct error *err)
+{
+	const struct passwd *entry = getpwnam(user);
+	uint64_t number;
+	int n = 64;
+
+	if (!entry && str_to_u64(user, &number) == 0 && number < UINT32_MAX) {
+		entry = getpwuid(number);
+		found->uid = found->gid = number;
+	} else if (!entry) {
+		return error_set(err, -ENOENT, "there is no user '%s'", user);
+	}
+	if (!entry)
+		return 0; /* a bare number without an entry: no further groups */
+	found->uid = entry->pw_uid;
+	found->gid = entry->pw_gid;
+	found->groups = calloc(n, sizeof(gid_t));
+	if (!found->groups)
+		return -ENOMEM;
+	if (getgrouplist(entry->pw_name, entry->pw_gid, found->groups, &n) < 0)
+		return error_set(err, -E2BIG, "user '%s' is in more than 64 groups", user);
+	found->n_groups = n;
+	return 0;
+}
+
+static int group_find(const char *group, gid_t *gid, struct error *err)
+{
+	const struct group *entry = getgrnam(group);
+	uint64_t number;
+
+	if (entry)
+		*gid = entry->gr_gid;
+	else if (str_to_u64(group, &number) == 0 && number < UINT32_MAX)
+		*gid = number;
+	else
+		return error_set(err, -ENOENT, "there is no group '%s'", group);
+	return 0;
+}
+
+int credentials_find(
+	const char *user, const char *group, struct credentials *ret, struct error *err)
+{
+	struct credentials found = { .uid = geteuid(), .gid = getegid() };
+	int code = 0;
+
+	found.change = user || group;
+	if (user)
+		code = user_find(user, &found, err);
+	if (code == 0 && group)
+		code = group_find(group, &found.gid, err);
+	if (code < 0) {
+		credentials_finish(&found);
+		return code;
+	}
+	*ret = found;
+	return 0;
+}
+
+void credentials_finish(struct credentials *credentials)
+{
+	free(credentials->groups);
+	*credentials = (struct credentials){ 0 };
+}
+
+static int thread_set_groups(size_t n, const gid_t *groups)
+{
+	return syscall(SYS_setgroups, n, groups) < 0 ? -errno : 0;
+}
+
+int credentials_enter(
+	const struct credentials *credentials, struct credentials_saved *saved, struct error *err)
+{
+	int n;
+
+	*saved = (struct credentials_saved){ 0 };
+	if (!credentials->change)
+		return 0;
+	n = getgroups(64, saved->groups);
+	if (n < 0)
+		return error_set(err, -errno, "read our groups: %s", strerror(errno));
+	saved->n_groups = n;
+	saved->uid = geteuid();
+	saved->gid = getegid();
+	saved->changed = true;
+	if (thread_set_groups(credentials->n_groups, credentials->groups) < 0)
+		return error_set(err, -EPERM, "may not take the groups of user %u (run as root)",
+			credentials->uid);
+	/* both calls return the old id and report nothing; asking again tells */
+	setfsgid(credentials->gid);
+	setfsuid(credentials->uid);
+	if (setfsuid(-1) == (int)credentials->uid && setfsgid(-1) == (int)credentials->gid)
+		return 0;
+	credentials_leave(saved);
+	return error_set(
+		err, -EPERM, "may not open files as user %u (run as root)", credentials->uid);
+}
+
+void credentials_leave(const struct credentials_saved *saved)
+{
+	if (!saved->changed)
+		return;
+	setfsuid(saved->uid);
+	setfsgid(saved->gid);
+	thread_set_groups(saved->n_groups, saved->groups);
+}
+
+int credentials_become(const struct credentials *credentials, struct error *err)
+{
+	if (!credentials->change)
+		return 0;
+	if (setgroups(credentials->n_groups, credentials->groups) < 0)
+		return error_set(err, -errno, "set supplementary groups: %s", strerror(errno));
+	if (setresgid(credentials->gid, credentials->gid, credentials->gid) < 0)
+		return error_set(
+			err, -errno, "become group %u: %s", credentials->gid, strerror(errno));
+	if (setresuid(credentials->uid, credentials->uid, credentials->uid) < 0)
+		return error_set(
+			err, -errno, "become user %u: %s", credentials->uid, strerror(errno));
+	return 0;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+
+/*
+ * Whose rights count when a file is opened. A guest can write any name into its
+ * own image's header, so images are opened with the rights of the user that QEMU
+ * runs as, never with ours.
+ */
+struct credentials {
+	bool change; /* false: the caller's own, nothing below counts */
+	uid_t uid;
+	gid_t gid;
+	gid_t *groups; /* supplementary */
+	size_t n_groups;
+};
+
+/*
+ * What --user and --group name: a name or a number. A user brings its primary
+ * group (unless @group says otherwise) and its supplementary ones.
+ *
+ * @user, @group	NULL: not given; both NULL: @ret->change is false
+ * @ret			end it with credentials_finish()
+ *
+ * Returns 0 or -errno with a sentence (-ENOENT: no such user or group).
+ */
+int credentials_find(
+	const char *user, const char *group, struct credentials *ret, struct error *err);
+void credentials_finish(struct credentials *credentials);
+
+/*
+ * From enter to leave, this thread (and only it: raw system calls, where libc
+ * would change all threads) accesses files with these rights. The kernel takes
+ * the file capabilities away with the user id and gives them back.
+ *
+ * @saved	for credentials_leave()
+ *
+ * Returns 0 or -errno with a sentence, and then nothing has changed. Leaving
+ * cannot fail: what it gives back are the thread's own rights.
+ */
+struct credentials_saved {
+	bool changed;
+	uid_t uid;
+	gid_t gid;
+	gid_t groups[64];
+	size_t n_groups;
+};
+int credentials_enter(
+	const struct credentials *credentials, struct credentials_saved *saved, struct error *err);
+void credentials_leave(const struct credentials_saved *saved);
+
+/* For good: this whole process (it has one thread) becomes that user. 0 or -errno. */
+int credentials_become(const struct credentials *credentials, struct error *err);

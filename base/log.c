@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/str.h"
+
+static const char *const level_names[] = {
+	[LOG_LEVEL_ERROR] = "error",
+	[LOG_LEVEL_WARNING] = "warning",
+	[LOG_LEVEL_NOTICE] = "notice",
+	[LOG_LEVEL_INFO] = "info",
+	[LOG_LEVEL_DEBUG] = "debug",
+};
+
+static enum log_level max_level = LOG_LEVEL_NOTICE;
+static enum log_format line_format = LOG_FORMAT_TEXT;
+static const char *vm_name;
+
+int log_level_from_name(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(level_names) / sizeof(level_names[0]); i++) {
+		if (strcmp(name, level_names[i]) == 0)
+			return i;
+	}
+	return -1;
+}
+
+void log_set_level(enum log_level level)
+{
+	max_level = level;
+}
+
+void log_set_format(enum log_format format)
+{
+	line_format = format;
+}
+
+void log_set_vm(const char *name)
+{
+	vm_name = name;
+}
+
+/* @text as the inside of a JSON string: str_printable() has left no control character. */
+static void json_append(struct str *line, const char *text)
+{
+	for (; *text; text++) {
+		if (*text == '"' || *text == '\\')
+			str_append(line, "\\");
+		str_append_bytes(line, text, 1);
+	}
+}
+
+static void line_append(struct str *line, enum log_level level, const char *text)
+{
+	if (line_format == LOG_FORMAT_TEXT) {
+		str_printf(line, "vmlatch: %s%s%s%s%s\n", vm_name ? vm_name : "",
+			vm_name ? ": " : "", level == LOG_LEVEL_WARNING ? "warning: " : "",
+			level == LOG_LEVEL_DEBUG ? "debug: " : "", text);
+		return;
+	}
+	str_printf(line, "{\"time\": %lld, \"level\": \"%s\", ", (long long)clock_realtime_s(),
+		level_names[level]);
+	if (vm_name)
+		str_printf(line, "\"vm\": \"%s\", ", vm_name);
+	str_append(line, "\"message\": \"");
+	json_append(line, text);
+	str_append(line, "\"}\n");
+}
+
+void log_write(enum log_level level, const char *fmt, ...)
+{
+	_cleanup_(str_finish) struct str line = { 0 };
+	char raw[1024], text[2048];
+	int saved = errno;
+	va_list args;
+
+	if (level > max_level)
+		return;
+	va_start(args, fmt);
+	vsnprintf(raw, sizeof(raw), fmt, args);
+	va_end(args);
+	line_append(&line, level, str_printable(raw, text, sizeof(text)));
+	if (!line.failed && line.text && write(STDERR_FILENO, line.text, line.len) < 0)
+		errno = saved; /* nobody is left to tell */
+	errno = saved;
+}

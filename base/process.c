@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+
+int pidfd_open_cloexec(pid_t pid)
+{
+	int fd = syscall(SYS_pidfd_open, pid, 0);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int pidfd_signal(int pidfd, int signal)
+{
+	return syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0) < 0 ? -errno : 0;
+}
+
+int pidfd_get_fd(int pidfd, int target_fd)
+{
+	int fd = syscall(SYS_pidfd_getfd, pidfd, target_fd, 0);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int process_start_time(pid_t pid, uint64_t *ret)
+{
+	_cleanup_(freep) char *text = NULL;
+	char path[64], state;
+	uint64_t start;
+	char *fields;
+	int err;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	err = file_read_at(AT_FDCWD, path, 0, 4096, &text, NULL);
+	if (err < 0)
+		return err;
+	fields = strrchr(text, ')'); /* the name before it may contain anything */
+	if (!fields || sscanf(fields,
+			       ") %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d "
+			       "%*d %*d %*d %" SCNu64,
+			       &state, &start) != 2)
+		return -EINVAL;
+	if (state == 'Z' || state == 'X')
+		return -ESRCH;
+	*ret = start;
+	return 0;
+}
+
+int process_is_alive(pid_t pid, uint64_t start_time)
+{
+	uint64_t now;
+
+	if (pid <= 0 || process_start_time(pid, &now) < 0)
+		return 0;
+	return start_time == 0 || start_time == now;
+}
+
+int process_boot_id(char id[static BOOT_ID_SIZE])
+{
+	_cleanup_(freep) char *text = NULL;
+	int err;
+
+	err = file_read_at(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 0, 64, &text, NULL);
+	if (err < 0)
+		return err;
+	if (strlen(text) < BOOT_ID_SIZE - 1)
+		return -EINVAL;
+	memcpy(id, text, BOOT_ID_SIZE - 1);
+	id[BOOT_ID_SIZE - 1] = '\0';
+	return 0;
+}
+
+int uuid_generate(char uuid[static UUID_SIZE])
+{
+	unsigned char b[16];
+
+	if (getrandom(b, sizeof(b), 0) != (ssize_t)sizeof(b))
+		return -errno;
+	b[6] = (b[6] & 0x0f) | 0x40;
+	b[8] = (b[8] & 0x3f) | 0x80;
+	snprintf(uuid, UUID_SIZE,
+		"%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
+		b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14],
+		b[15]);
+	return 0;
+}

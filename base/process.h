@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdint.h>
+#include <sys/types.h>
+
+/* The system calls that glibc 2.36 has only in part. All return -errno on failure. */
+int pidfd_open_cloexec(pid_t pid);
+int pidfd_signal(int pidfd, int signal);
+int pidfd_get_fd(int pidfd, int target_fd);
+
+/*
+ * When a process was started, in clock ticks since boot (/proc/PID/stat, field
+ * 22): with the pid and the boot id it names one process for ever. 0 or -errno
+ * (-ENOENT, -ESRCH: no such process). A zombie counts as no process: -ESRCH.
+ */
+int process_start_time(pid_t pid, uint64_t *ret);
+
+/* Is this very process alive? A @start_time of 0 asks for the pid alone. */
+int process_is_alive(pid_t pid, uint64_t start_time);
+
+/* The id of this boot, 36 characters (/proc/sys/kernel/random/boot_id). 0 or -errno. */
+#define BOOT_ID_SIZE 37
+int process_boot_id(char id[static BOOT_ID_SIZE]);
+
+/* A random (version 4) UUID, 36 characters. 0 or -errno. */
+#define UUID_SIZE 37
+int uuid_generate(char uuid[static UUID_SIZE]);

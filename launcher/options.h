@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/log.h"
+
+/*
+ * The options of 'run' and 'check', from the command line, the config files and
+ * the defaults, in this order of strength. Every option is a key of the config
+ * file too, without the dashes.
+ */
+
+enum option_acquire { ACQUIRE_DEFAULT, ACQUIRE_START, ACQUIRE_RESUME };
+enum option_on_lock_failure { ON_LOCK_FAILURE_PAUSE, ON_LOCK_FAILURE_POWEROFF };
+enum option_start { START_DEFAULT, START_VERIFIED, START_DIRECT };
+enum option_on_supervisor_death { ON_SUPERVISOR_DEATH_KEEP, ON_SUPERVISOR_DEATH_KILL };
+
+/* Which pauses give the locks back. */
+enum release_on {
+	RELEASE_ON_STOP = 1 << 0,
+	RELEASE_ON_WATCHDOG = 1 << 1,
+	RELEASE_ON_IO_ERROR = 1 << 2,
+	RELEASE_ON_ALL = RELEASE_ON_STOP | RELEASE_ON_WATCHDOG | RELEASE_ON_IO_ERROR,
+};
+
+#define VM_NAME_SIZE 65
+
+/* Strings are the options' own; NULL: not given. */
+struct options {
+	char *name; /* valid as a VM name; NULL: find one in QEMU's arguments */
+	char *lock; /* a lock driver; never NULL */
+	enum option_acquire acquire;
+	int64_t wait_ms;
+	enum option_on_lock_failure on_lock_failure;
+	bool release_on_given;
+	unsigned release_on;
+	int64_t release_after_ms;
+	bool deactivate;
+	bool readonly_locks;
+	enum option_start start;
+	char *user;
+	char *group;
+	enum option_on_supervisor_death on_supervisor_death;
+	char *qmp; /* absolute */
+	bool require_locks;
+	char *host_name; /* never NULL */
+	char *config;
+	enum log_level log_level;
+	enum log_format log_format;
+	bool json;        /* check --json */
+	char **qemu_argv; /* borrowed from main's argv, NULL-terminated; [0] is QEMU */
+};
+
+void options_finish(struct options *options);
+
+/*
+ * Parse what stands behind 'run' or 'check'.
+ *
+ * @argv	[0] is the verb; borrowed, must outlive @ret
+ *
+ * Returns 0 or -errno with a sentence and its exit status (64 usage, 66 or 78 config).
+ */
+int options_parse(char **argv, struct options *ret, struct error *err);
+
+/* [A-Za-z0-9._-]{1,64}, not "." or "..". */
+bool vm_name_is_valid(const char *name);
+
+/* Any text as a VM name: other characters as _XX (hex), cut at 64. Never empty. */
+void vm_name_escape(const char *text, char name[static VM_NAME_SIZE]);

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/error.h"
+#include "base/str.h"
+#include "launcher/options.h"
+#include "launcher/vm/state.h"
+
+/*
+ * The runtime directory: $VMLATCH_RUNTIME_DIR, $RUNTIME_DIRECTORY, /run/vmlatch
+ * if we may, $XDG_RUNTIME_DIR/vmlatch, /tmp/vmlatch-UID; the first that works.
+ * Below it a directory NAME (0700) for each VM:
+ *
+ *	lock		held (whole-file OFD write lock) by the VM's supervisor
+ *	qmp.sock	our QMP server (0600)
+ *	monitor.sock	QEMU's monitor, for us alone
+ *	state.json
+ *
+ * and NAME.last.json, the end record of the last VM of that name.
+ */
+#define RUNDIR_LOCK    "lock"
+#define RUNDIR_QMP     "qmp.sock"
+#define RUNDIR_MONITOR "monitor.sock"
+
+struct rundir {
+	char *root; /* the runtime directory */
+	int root_fd;
+	char *path; /* root/NAME; NULL before rundir_claim() */
+	int fd;
+	int lock_fd; /* close-on-exec: only the supervisor may hold it */
+	char name[VM_NAME_SIZE];
+};
+
+/* Before anything else, so that rundir_finish() is safe. */
+#define RUNDIR_INIT                                    \
+	{                                              \
+		.root_fd = -1, .fd = -1, .lock_fd = -1 \
+	}
+
+/*
+ * Find the runtime directory (create: make it where it is missing).
+ *
+ * Returns 0, -ENOENT (not there, and not to be created) or -errno with a sentence
+ * (status 73).
+ */
+int rundir_open(struct rundir *rundir, bool create, struct error *err);
+void rundir_finish(struct rundir *rundir); /* closes; removes nothing */
+
+/*
+ * Make NAME ours: directory, lock, leftovers of a dead VM removed (its end
+ * record is written if the state file says that it ended without one).
+ *
+ * Returns 0; RUNDIR_IN_USE with a sentence that names the pid (its supervisor
+ * lives, or its QEMU lives without one); or -errno with a sentence.
+ */
+enum { RUNDIR_IN_USE = 1 };
+int rundir_claim(struct rundir *rundir, const char *name, struct error *err);
+
+/* A listening unix stream socket (0600, close-on-exec) at @path. The fd, or -errno. */
+int rundir_listen(const char *path, struct error *err);
+
+/* Remove the VM's directory; the end record stays. */
+void rundir_remove(struct rundir *rundir);
+
+/* One VM as others see it. */
+enum vm_presence {
+	VM_SUPERVISED,
+	VM_UNSUPERVISED, /* QEMU lives, its supervisor does not */
+	VM_GONE,         /* leftovers only */
+};
+struct vm_entry {
+	char name[VM_NAME_SIZE];
+	enum vm_presence presence;
+	bool readable; /* @state is there */
+	struct vm_state state;
+	char problem[512]; /* why @state is not there */
+};
+void vm_entry_finish(struct vm_entry *entry);
+
+/* The VM of that name; 0 or -ENOENT. */
+int rundir_look(const struct rundir *rundir, const char *name, struct vm_entry *ret);
+
+/*
+ * All VMs, by name.
+ *
+ * @ret	array of @n; the caller's: vm_entry_finish() each, then free()
+ */
+int rundir_list(const struct rundir *rundir, struct vm_entry **ret, size_t *n, struct error *err);

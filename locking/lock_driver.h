@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/credentials.h"
+#include "base/error.h"
+#include "base/process.h"
+#include "locking/resource.h"
+
+/*
+ * What a lock driver is.
+ *
+ * A lock object stands for one VM. It is made, and its resources are added,
+ * before the fork; so the child (which becomes QEMU) and the supervisor have a
+ * copy each. The child acquires, arms and restricts, gives its descriptors and
+ * its state to the supervisor, which adopts them, and execs QEMU. From then on
+ * only the supervisor calls. Every call may block (network file systems,
+ * daemons): the supervisor makes them on a thread of their own, one at a time.
+ * A driver keeps no global state, starts no thread and touches no signal.
+ *
+ * Acquire, verify and arm are three steps. Acquire takes the locks. Verify
+ * compares with the state that was saved when they were given back. Arm says
+ * "from here on the guest may write", and raises the generation. What was
+ * acquired and never armed has used nothing.
+ *
+ * Model: libvirt's src/locking/lock_driver.h (virLockManager*); the words mean
+ * the same here.
+ */
+
+#define LOCK_DRIVER_ABI 1
+
+/* Outcomes (> 0) of a driver's calls. */
+enum lock_outcome {
+	LOCK_BUSY = 1,  /* somebody else holds it; the conflict tells who */
+	LOCK_STALE = 2, /* somebody else has used it since the state was saved */
+	LOCK_LOST = 3,  /* what we held is not ours any more */
+};
+
+enum lock_flags {
+	/* make the VM known, and fix whose life the locks hang on; take nothing */
+	LOCK_REGISTER_ONLY = 1 << 0,
+	/* end the registered process's own power over its locks */
+	LOCK_RESTRICT = 1 << 1,
+};
+
+#define LOCK_NAME_SIZE 256
+
+/* Who we are: what records say of us. */
+struct lock_owner {
+	char vm[LOCK_NAME_SIZE];
+	char host[LOCK_NAME_SIZE];
+	char instance[UUID_SIZE]; /* of this run of the VM */
+	char boot_id[BOOT_ID_SIZE];
+	pid_t pid; /* QEMU's; 0 until the fork */
+	uint64_t start_time;
+};
+
+struct lock_params {
+	struct lock_owner owner;
+	const struct credentials *credentials; /* QEMU's; borrowed, must outlive the lock object */
+};
+
+/* Where the name of a holder comes from; the first that knows wins. */
+enum lock_holder_source {
+	LOCK_HOLDER_UNKNOWN, /* "a process of another host or user" */
+	LOCK_HOLDER_RECORD,  /* the record beside the lock */
+	LOCK_HOLDER_STATE,   /* the state file of a VM of this host */
+	LOCK_HOLDER_KERNEL,  /* F_OFD_GETLK's pid, or a scan of /proc */
+};
+
+struct lock_holder {
+	enum lock_holder_source source;
+	char vm[LOCK_NAME_SIZE];   /* "" where it is not known */
+	char host[LOCK_NAME_SIZE]; /* likewise */
+	pid_t pid;                 /* 0 likewise */
+	int64_t since;             /* seconds since the epoch, 0 likewise */
+};
+
+/* What stood in the way of the last acquire. */
+struct lock_conflict {
+	char path[4096];
+	struct resource_identity id;
+	struct lock_holder holder;
+};
+
+/* A descriptor on which a lock's life hangs. */
+struct lock_descriptor {
+	int fd;       /* the lock object's */
+	bool inherit; /* QEMU must have it (this very description) for as long as it lives */
+};
+
+/* What can be seen of a path's locks without taking one. */
+struct lock_view {
+	struct resource_identity id;
+	bool held;
+	enum resource_mode mode; /* if held */
+	struct lock_holder holder;
+	uint64_t generation; /* 0: no record */
+};
+
+struct lock_driver;
+
+/* A driver's object begins with this. */
+struct lock {
+	const struct lock_driver *driver;
+};
+
+/*
+ * All return 0, a lock_outcome where one is named, or -errno with a sentence.
+ * No slot is NULL. On failure return parameters are untouched.
+ */
+struct lock_driver {
+	uint32_t abi; /* LOCK_DRIVER_ABI */
+	const char *name;
+
+	int (*create)(const struct lock_params *params, struct lock **ret, struct error *err);
+
+	/* Close everything; locks that live on in QEMU's descriptors stay. NULL is fine. */
+	void (*destroy)(struct lock *lock);
+
+	/* The pid of the process that becomes QEMU, once it is known; records carry it. */
+	void (*set_owner_pid)(struct lock *lock, pid_t pid, uint64_t start_time);
+
+	/*
+	 * Make one more resource part of the VM. Takes nothing. One that is
+	 * there already with the same or a stronger mode: 0, nothing changes. A
+	 * stronger mode than one that is held: -EBUSY.
+	 */
+	int (*add_resource)(struct lock *lock, const struct resource *resource, struct error *err);
+
+	/*
+	 * Take everything that is not held yet, in canonical order: all or
+	 * nothing (what this call took is given back on failure, what was held
+	 * before stays). With LOCK_REGISTER_ONLY nothing is taken.
+	 *
+	 * Returns 0 | LOCK_BUSY (with @conflict) | -errno.
+	 */
+	int (*acquire)(struct lock *lock, unsigned flags, struct lock_conflict *conflict,
+		struct error *err);
+
+	/*
+	 * Compare what is held now with @saved (an inquire's text). NULL: check
+	 * only that what we hold is still what the name stands for.
+	 *
+	 * Returns 0 | LOCK_STALE | LOCK_LOST | -errno.
+	 */
+	int (*verify)(struct lock *lock, const char *saved, struct error *err);
+
+	/* Raise the generation of everything held that is not armed yet. 0 or -errno. */
+	int (*arm)(struct lock *lock, struct error *err);
+
+	/*
+	 * Give back one resource and forget it (@only), or everything (NULL: the
+	 * resources stay part of the VM). What is not held: 0, nothing changes.
+	 */
+	int (*release)(struct lock *lock, const struct resource *only, struct error *err);
+
+	/*
+	 * The state as text, to be saved before a release or sent to a migration's
+	 * target: per resource identity, generation and stamp, taken now.
+	 *
+	 * @ret	the caller's
+	 */
+	int (*inquire)(struct lock *lock, char **ret, struct error *err);
+
+	/*
+	 * The descriptors in an order that both copies of the object agree upon.
+	 *
+	 * @ret	array of @n, the caller's to free; the descriptors stay ours
+	 */
+	int (*descriptors)(
+		struct lock *lock, struct lock_descriptor **ret, size_t *n, struct error *err);
+
+	/*
+	 * The supervisor's copy takes over what the child's has got.
+	 *
+	 * @fds		copies of descriptors(), same order; become ours on success
+	 * @state	the child's inquire after arm
+	 */
+	int (*adopt)(
+		struct lock *lock, const int *fds, size_t n, const char *state, struct error *err);
+
+	/* Becomes readable when a lock may be lost: then verify. Stays ours; -1: never. */
+	int (*lost_fd)(struct lock *lock);
+
+	/* The inherited descriptor of one resource, to be planted in QEMU; ours; -1: none. */
+	int (*resource_fd)(struct lock *lock, const struct resource *resource);
+
+	/* What can be seen of @path without taking a lock. 0 or -errno. */
+	int (*look)(const char *path, struct lock_view *ret, struct error *err);
+};

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "locking/lock_driver.h"
+
+/*
+ * The front door to the drivers: find one by name, then one line per call.
+ * Each function does what the driver's slot of that name says (lock_driver.h).
+ */
+
+/* The built-in driver of this name, or NULL. */
+const struct lock_driver *lock_manager_find(const char *name);
+
+int lock_manager_new(const struct lock_driver *driver, const struct lock_params *params,
+	struct lock **ret, struct error *err);
+void lock_manager_free(struct lock *lock);
+void lock_manager_freep(struct lock **lock);
+
+void lock_manager_set_owner_pid(struct lock *lock, pid_t pid, uint64_t start_time);
+int lock_manager_add_resource(
+	struct lock *lock, const struct resource *resource, struct error *err);
+int lock_manager_acquire(
+	struct lock *lock, unsigned flags, struct lock_conflict *conflict, struct error *err);
+int lock_manager_verify(struct lock *lock, const char *saved, struct error *err);
+int lock_manager_arm(struct lock *lock, struct error *err);
+int lock_manager_release(struct lock *lock, const struct resource *only, struct error *err);
+int lock_manager_inquire(struct lock *lock, char **ret, struct error *err);
+int lock_manager_descriptors(
+	struct lock *lock, struct lock_descriptor **ret, size_t *n, struct error *err);
+int lock_manager_adopt(
+	struct lock *lock, const int *fds, size_t n, const char *state, struct error *err);
+int lock_manager_lost_fd(struct lock *lock);
+int lock_manager_resource_fd(struct lock *lock, const struct resource *resource);
+int lock_manager_look(const struct lock_driver *driver, const char *path, struct lock_view *ret,
+	struct error *err);
