@@ -72,11 +72,16 @@ int file_replace_at(int at, const char *name, const char *text, size_t len, mode
 
 int file_open_dir(int at, const char *name, mode_t mode, struct error *err)
 {
+	if (mkdirat(at, name, mode) < 0 && errno != EEXIST)
+		return error_set(err, -errno, "make directory %s: %s", name, strerror(errno));
+	return file_look_dir(at, name, err);
+}
+
+int file_look_dir(int at, const char *name, struct error *err)
+{
 	_cleanup_(closep) int fd = -1;
 	struct stat info;
 
-	if (mkdirat(at, name, mode) < 0 && errno != EEXIST)
-		return error_set(err, -errno, "make directory %s: %s", name, strerror(errno));
 	fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &info) < 0)
 		return error_set(err, -errno, "open directory %s: %s", name, strerror(errno));

@@ -35,5 +35,8 @@ int file_replace_at(int at, const char *name, const char *text, size_t len, mode
  */
 int file_open_dir(int at, const char *name, mode_t mode, struct error *err);
 
+/* The same checks on a directory that must be there already. */
+int file_look_dir(int at, const char *name, struct error *err);
+
 /* mkdir -p for what lies above; the last part is file_open_dir's business. 0 or -errno. */
 int file_make_parents(const char *path, mode_t mode);

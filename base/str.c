@@ -15,7 +15,7 @@ void str_finish(struct str *str)
 	*str = (struct str){ 0 };
 }
 
-static bool str_reserve(struct str *str, size_t more)
+bool str_reserve(struct str *str, size_t more)
 {
 	size_t size = str->size ? str->size : 64;
 	char *grown;

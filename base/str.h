@@ -19,6 +19,9 @@ struct str {
 
 void str_finish(struct str *str);
 void str_append(struct str *str, const char *text);
+
+/* Make room for that many bytes more; appends do it themselves, in smaller steps. */
+bool str_reserve(struct str *str, size_t more);
 void str_append_bytes(struct str *str, const char *bytes, size_t len);
 void str_printf(struct str *str, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

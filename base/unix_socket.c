@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/unix_socket.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+#define BACKLOG 16
+
+struct address {
+	struct sockaddr_un un;
+	int dir; /* what the address goes through, or -1 */
+};
+
+static void address_finish(struct address *address)
+{
+	closep(&address->dir);
+}
+
+static int too_long(const char *name, struct error *err)
+{
+	return error_set(err, -ENAMETOOLONG, "socket name %s is longer than %zu characters", name,
+		sizeof(((struct sockaddr_un *)0)->sun_path) - 1);
+}
+
+static int address_find(const char *path, struct address *ret, struct error *err)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	_cleanup_(freep) char *parent = NULL;
+	const char *slash = strrchr(path, '/');
+	int dir, n;
+
+	if (strlen(path) < sizeof(un.sun_path)) {
+		memcpy(un.sun_path, path, strlen(path) + 1);
+		*ret = (struct address){ .un = un, .dir = -1 };
+		return 0;
+	}
+	if (!slash)
+		return too_long(path, err);
+	parent = strndup(path, slash == path ? 1 : slash - path);
+	if (!parent)
+		return error_set(err, -ENOMEM, "out of memory");
+	dir = open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return error_set(err, -errno, "open directory %s: %s", parent, strerror(errno));
+	n = snprintf(un.sun_path, sizeof(un.sun_path), "/proc/self/fd/%d/%s", dir, slash + 1);
+	if ((size_t)n >= sizeof(un.sun_path)) {
+		close(dir);
+		return too_long(slash + 1, err);
+	}
+	*ret = (struct address){ .un = un, .dir = dir };
+	return 0;
+}
+
+static int open_socket(struct error *err)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	return fd < 0 ? error_set(err, -errno, "make a socket: %s", strerror(errno)) : fd;
+}
+
+static int connect_to(const struct address *address, struct error *err)
+{
+	static const struct timeval patience = { .tv_sec = 5 };
+	_cleanup_(closep) int fd = open_socket(err);
+
+	if (fd < 0)
+		return fd;
+	/* a listener that hangs with a full queue must not hang us; later sends neither */
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	while (connect(fd, (const struct sockaddr *)&address->un, sizeof(address->un)) < 0) {
+		if (errno != EINTR)
+			return -errno;
+	}
+	return take_fd(&fd);
+}
+
+int unix_socket_connect(const char *path, struct error *err)
+{
+	_cleanup_(address_finish) struct address address = { .dir = -1 };
+	int fd = address_find(path, &address, err);
+
+	if (fd < 0)
+		return fd;
+	fd = connect_to(&address, err);
+	return fd < 0 ? error_set(err, fd, "connect to %s: %s", path, strerror(-fd)) : fd;
+}
+
+/* A socket without a listener: left behind by the dead. */
+static bool is_abandoned(const struct address *address)
+{
+	struct stat info;
+	int fd;
+
+	if (lstat(address->un.sun_path, &info) < 0 || !S_ISSOCK(info.st_mode))
+		return false;
+	fd = connect_to(address, NULL);
+	if (fd >= 0)
+		close(fd);
+	return fd == -ECONNREFUSED;
+}
+
+int unix_socket_listen(const char *path, struct error *err)
+{
+	_cleanup_(address_finish) struct address address = { .dir = -1 };
+	_cleanup_(closep) int fd = -1;
+	const struct sockaddr *to = (const struct sockaddr *)&address.un;
+	int ret;
+
+	ret = address_find(path, &address, err);
+	if (ret < 0)
+		return ret;
+	if (is_abandoned(&address))
+		unlink(address.un.sun_path); /* if that fails, bind says so */
+	fd = open_socket(err);
+	if (fd < 0)
+		return fd;
+	/* the file that bind() makes has the socket's own mode: no moment with another one */
+	if (fchmod(fd, 0600) < 0 || bind(fd, to, sizeof(address.un)) < 0 || listen(fd, BACKLOG) < 0)
+		return error_set(err, -errno, "listen at %s: %s", path, strerror(errno));
+	return take_fd(&fd);
+}
