@@ -23,7 +23,7 @@ enum domain_lock_state {
 struct domain_lock;
 
 /*
- * @driver	a name that lock_manager_find() knows; else -ENOENT
+ * @driver	a name that lock_manager_find() knows; else -ENOENT (status 69)
  * @resources	the VM's, copied; NULL: none yet
  */
 int domain_lock_new(const char *driver, const struct lock_params *params,
@@ -32,6 +32,7 @@ void domain_lock_free(struct domain_lock *domain);
 void domain_lock_freep(struct domain_lock **domain);
 
 enum domain_lock_state domain_lock_state(const struct domain_lock *domain);
+/* With their true identities once they are held; names of one file have become one then. */
 const struct resource_set *domain_lock_resources(const struct domain_lock *domain);
 const char *domain_lock_driver_name(const struct domain_lock *domain);
 
@@ -97,8 +98,9 @@ int domain_lock_verify(struct domain_lock *domain, struct error *err);
 
 /*
  * A disk (its images), one image (an element of a backing chain) or a lease
- * more. Held VM: acquired and armed; else only added, and the saved state says
- * so. What is attached already: 0.
+ * more. Held VM: acquired and armed; else only added: the saved state has
+ * nothing to compare it with. What is attached already: 0, in a weaker mode than
+ * is asked for now: -EBUSY.
  *
  * Returns 0 | LOCK_BUSY with @conflict | -errno, and then nothing has changed.
  */
@@ -109,7 +111,7 @@ int domain_lock_image_attach(struct domain_lock *domain, const struct resource *
 int domain_lock_lease_attach(struct domain_lock *domain, const struct resource *lease,
 	struct lock_conflict *conflict, struct error *err);
 
-/* Let go of it and forget it. What is not attached: 0. */
+/* Let go of it and forget it, in the saved state too. What is not attached: 0. */
 int domain_lock_disk_detach(
 	struct domain_lock *domain, const struct resource_set *images, struct error *err);
 int domain_lock_image_detach(
@@ -117,6 +119,8 @@ int domain_lock_image_detach(
 int domain_lock_lease_detach(
 	struct domain_lock *domain, const struct resource *lease, struct error *err);
 
-/* See lost_fd and resource_fd in lock_driver.h. */
+/* See status, lost_fd and resource_fd in lock_driver.h. */
+int domain_lock_resource_status(
+	struct domain_lock *domain, const struct resource *resource, struct lock_status *ret);
 int domain_lock_lost_fd(struct domain_lock *domain);
 int domain_lock_resource_fd(struct domain_lock *domain, const struct resource *resource);

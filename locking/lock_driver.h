@@ -47,7 +47,8 @@ enum lock_flags {
 	LOCK_RESTRICT = 1 << 1,
 };
 
-#define LOCK_NAME_SIZE 256
+#define LOCK_NAME_SIZE    256
+#define LOCK_PROCESS_SIZE 64
 
 /* Who we are: what records say of us. */
 struct lock_owner {
@@ -64,7 +65,10 @@ struct lock_params {
 	const struct credentials *credentials; /* QEMU's; borrowed, must outlive the lock object */
 };
 
-/* Where the name of a holder comes from; the first that knows wins. */
+/*
+ * Where the name of a holder comes from. Drivers know RECORD and KERNEL; the
+ * launcher puts what a state file says in the place of anything but a RECORD.
+ */
 enum lock_holder_source {
 	LOCK_HOLDER_UNKNOWN, /* "a process of another host or user" */
 	LOCK_HOLDER_RECORD,  /* the record beside the lock */
@@ -72,12 +76,14 @@ enum lock_holder_source {
 	LOCK_HOLDER_KERNEL,  /* F_OFD_GETLK's pid, or a scan of /proc */
 };
 
+/* Names are fit to be shown: valid UTF-8 without control characters. */
 struct lock_holder {
 	enum lock_holder_source source;
-	char vm[LOCK_NAME_SIZE];   /* "" where it is not known */
-	char host[LOCK_NAME_SIZE]; /* likewise */
-	pid_t pid;                 /* 0 likewise */
-	int64_t since;             /* seconds since the epoch, 0 likewise */
+	char vm[LOCK_NAME_SIZE];         /* "" where it is not known */
+	char host[LOCK_NAME_SIZE];       /* likewise */
+	char process[LOCK_PROCESS_SIZE]; /* the program's name (KERNEL), likewise */
+	pid_t pid;                       /* 0 likewise */
+	int64_t since;                   /* seconds since the epoch, 0 likewise */
 };
 
 /* What stood in the way of the last acquire. */
@@ -97,9 +103,21 @@ struct lock_descriptor {
 struct lock_view {
 	struct resource_identity id;
 	bool held;
-	enum resource_mode mode; /* if held */
-	struct lock_holder holder;
-	uint64_t generation; /* 0: no record */
+	enum resource_mode mode;   /* if held */
+	struct lock_holder holder; /* without a scan of /proc: holder_process.h */
+	uint64_t generation;       /* 0: no record */
+	bool lockable;             /* false: the file system has no locks */
+	bool recordable;           /* false: it keeps no record, only the stamp protects */
+};
+
+/* What we have of one of our own resources. */
+struct lock_status {
+	struct resource_identity id; /* of what is open; else as it was added */
+	enum resource_mode mode;
+	bool held;
+	bool skipped;  /* held in name only: a reader where no lock is possible */
+	bool recorded; /* armed with a record; else only the stamp protects */
+	bool moved;    /* the path names another file now, or none: a warning, no loss */
 };
 
 struct lock_driver;
@@ -128,14 +146,19 @@ struct lock_driver {
 	/*
 	 * Make one more resource part of the VM. Takes nothing. One that is
 	 * there already with the same or a stronger mode: 0, nothing changes. A
-	 * stronger mode than one that is held: -EBUSY.
+	 * stronger mode than one that is open (held or released): -EBUSY.
 	 */
 	int (*add_resource)(struct lock *lock, const struct resource *resource, struct error *err);
 
 	/*
 	 * Take everything that is not held yet, in canonical order: all or
 	 * nothing (what this call took is given back on failure, what was held
-	 * before stays). With LOCK_REGISTER_ONLY nothing is taken.
+	 * before stays). With LOCK_REGISTER_ONLY nothing is taken. Afterwards
+	 * status() knows the true identities; names of one file have become one.
+	 *
+	 * @conflict	NULL: one try, and the holder is not looked for (who waits
+	 *		asks often). Else up to 2 s pass until a lock that is just
+	 *		being taken, or that a dead process leaves, has a name.
 	 *
 	 * Returns 0 | LOCK_BUSY (with @conflict) | -errno.
 	 */
@@ -143,19 +166,26 @@ struct lock_driver {
 		struct error *err);
 
 	/*
-	 * Compare what is held now with @saved (an inquire's text). NULL: check
-	 * only that what we hold is still what the name stands for.
+	 * Compare what is held now with @saved (an inquire's text; what it does
+	 * not mention is not compared). NULL: check only that what we hold is
+	 * still held.
 	 *
 	 * Returns 0 | LOCK_STALE | LOCK_LOST | -errno.
 	 */
 	int (*verify)(struct lock *lock, const char *saved, struct error *err);
 
-	/* Raise the generation of everything held that is not armed yet. 0 or -errno. */
+	/*
+	 * Raise the generation of everything held that is not armed yet. After
+	 * -errno some may be raised: that can only make others too careful.
+	 */
 	int (*arm)(struct lock *lock, struct error *err);
 
 	/*
-	 * Give back one resource and forget it (@only), or everything (NULL: the
-	 * resources stay part of the VM). What is not held: 0, nothing changes.
+	 * Give back one resource and forget it (@only, held or not), or
+	 * everything (NULL: the resources stay part of the VM, and the next
+	 * acquire locks the same descriptions again). What is not there: 0.
+	 *
+	 * Returns 0 or -errno, and then all is still held (or verify says LOST).
 	 */
 	int (*release)(struct lock *lock, const struct resource *only, struct error *err);
 
@@ -189,6 +219,9 @@ struct lock_driver {
 
 	/* The inherited descriptor of one resource, to be planted in QEMU; ours; -1: none. */
 	int (*resource_fd)(struct lock *lock, const struct resource *resource);
+
+	/* Of one of our resources, found by path or identity. 0 or -ENOENT. */
+	int (*status)(struct lock *lock, const struct resource *resource, struct lock_status *ret);
 
 	/* What can be seen of @path without taking a lock. 0 or -errno. */
 	int (*look)(const char *path, struct lock_view *ret, struct error *err);

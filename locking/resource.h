@@ -43,12 +43,19 @@ int resource_copy(struct resource *to, const struct resource *from);
 
 bool resource_identity_equal(const struct resource_identity *a, const struct resource_identity *b);
 
+/*
+ * The same thing? Leases by name, disks by identity; where one identity is not
+ * known yet, by path.
+ */
+bool resource_is_same(const struct resource *a, const struct resource *b);
+
 /* The canonical order: leases by name, then disks by dev:ino (unknown ones last, by path). */
 int resource_compare(const struct resource *a, const struct resource *b);
 
 const char *resource_mode_name(enum resource_mode mode); /* "exclusive", "shared", "reader" */
 const char *resource_kind_name(enum resource_kind kind); /* "lease", "disk" */
 int resource_mode_from_name(const char *name);           /* the mode, or -1 */
+int resource_kind_from_name(const char *name);           /* likewise */
 
 /* A set in canonical order, each identity once. All zeroes is the empty set. */
 struct resource_set {
@@ -58,6 +65,9 @@ struct resource_set {
 };
 
 void resource_set_finish(struct resource_set *set);
+
+/* Add copies of all of @from. 0 or -ENOMEM, and then some may be there. */
+int resource_set_copy(struct resource_set *to, const struct resource_set *from);
 
 /*
  * Add a copy. If the set has that identity (or that lease name) already, the
@@ -70,7 +80,10 @@ void resource_set_finish(struct resource_set *set);
 int resource_set_add(
 	struct resource_set *set, const struct resource *resource, struct resource **ret);
 
-/* The member of this kind and identity (disk) or name (lease), or NULL. */
+/* The member that is the same (resource_is_same), or NULL. */
 struct resource *resource_set_find(const struct resource_set *set, const struct resource *like);
 
 void resource_set_remove(struct resource_set *set, struct resource *member);
+
+/* Back into canonical order, after identities of members have become known. */
+void resource_set_sort(struct resource_set *set);

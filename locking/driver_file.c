@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "locking/drivers.h"
+#include "locking/file_locks.h"
+
+/*
+ * Locks on the images themselves, without a daemon: see file_lock.h for the
+ * bytes, file_image.h for one image, file_record.h for what is written down.
+ */
+
+static int file_create(const struct lock_params *params, struct lock **ret, struct error *err)
+{
+	struct file_locks *locks = calloc(1, sizeof(*locks));
+
+	if (!locks)
+		return error_set(err, -ENOMEM, "no memory for locks");
+	locks->base.driver = &lock_driver_file;
+	locks->owner = params->owner;
+	locks->credentials = params->credentials;
+	*ret = &locks->base;
+	return 0;
+}
+
+static void file_destroy(struct lock *lock)
+{
+	struct file_locks *locks = file_locks_of(lock);
+	size_t i;
+
+	if (!locks)
+		return;
+	for (i = 0; i < locks->n; i++)
+		file_image_finish(&locks->images[i]);
+	free(locks->images);
+	free(locks);
+}
+
+static void file_set_owner_pid(struct lock *lock, pid_t pid, uint64_t start_time)
+{
+	file_locks_of(lock)->owner.pid = pid;
+	file_locks_of(lock)->owner.start_time = start_time;
+}
+
+static int images_reserve(struct file_locks *locks)
+{
+	size_t size = locks->size ? locks->size * 2 : 8;
+	struct file_image *grown;
+
+	if (locks->n < locks->size)
+		return 0;
+	grown = reallocarray(locks->images, size, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	locks->images = grown;
+	locks->size = size;
+	return 0;
+}
+
+static int image_strengthen(
+	struct file_image *image, const struct resource *resource, struct error *err)
+{
+	if (resource->mode <= image->resource.mode)
+		return 0;
+	if (image->life >= 0 || image->held)
+		return error_set(err, -EBUSY, "%s is in use as %s already: detach it first",
+			resource->path, resource_mode_name(image->resource.mode));
+	image->resource.mode = resource->mode;
+	return 0;
+}
+
+static int file_add_resource(struct lock *lock, const struct resource *resource, struct error *err)
+{
+	struct file_locks *locks = file_locks_of(lock);
+	struct file_image image = { .life = -1, .guard = -1 }, *member;
+	size_t at;
+
+	if (resource->kind != RESOURCE_DISK)
+		return error_status(err,
+			error_set(err, -ENOTSUP,
+				"lease %s: the file driver has no leases; it locks image files",
+				resource->path),
+			65);
+	member = file_locks_find(locks, resource);
+	if (member)
+		return image_strengthen(member, resource, err);
+	if (images_reserve(locks) < 0 || resource_copy(&image.resource, resource) < 0)
+		return error_set(err, -ENOMEM, "no memory for %s", resource->path);
+	for (at = locks->n++; at; at--) {
+		if (resource_compare(resource, &locks->images[at - 1].resource) >= 0)
+			break;
+		locks->images[at] = locks->images[at - 1];
+	}
+	locks->images[at] = image;
+	return 0;
+}
+
+static int file_arm(struct lock *lock, struct error *err)
+{
+	struct file_locks *locks = file_locks_of(lock);
+	struct credentials_saved saved;
+	size_t i;
+	int ret;
+
+	ret = file_locks_enter(locks, &saved, err);
+	if (ret < 0)
+		return ret;
+	for (i = 0; i < locks->n && ret == 0; i++)
+		ret = file_image_arm(&locks->images[i], &locks->owner, err);
+	file_locks_leave(&saved);
+	return ret;
+}
+
+/* Half given back is worse than not at all: take again what was dropped just now. */
+static void images_retake(struct file_locks *locks, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		struct file_image *image = &locks->images[i];
+
+		if (!image->taken_now)
+			continue;
+		image->lost = file_image_take(image, NULL) != 0;
+		image->held = true;
+	}
+}
+
+static int images_drop(struct file_locks *locks, struct error *err)
+{
+	size_t i;
+	int ret;
+
+	for (i = 0; i < locks->n; i++) {
+		struct file_image *image = &locks->images[i];
+
+		image->taken_now = image->held;
+		ret = file_image_drop(image, err);
+		if (ret < 0) {
+			images_retake(locks, i);
+			return ret;
+		}
+	}
+	return 0;
+}
+
+static int file_release(struct lock *lock, const struct resource *only, struct error *err)
+{
+	struct file_locks *locks = file_locks_of(lock);
+	struct file_image *image = only ? file_locks_find(locks, only) : NULL;
+	struct credentials_saved saved;
+	int ret;
+
+	if (only && !image)
+		return 0;
+	/* the rights are only needed to clear the record, and that may fail */
+	file_locks_enter(locks, &saved, NULL);
+	ret = only ? file_image_drop(image, err) : images_drop(locks, err);
+	file_locks_leave(&saved);
+	if (only && ret == 0)
+		file_locks_remove(locks, image);
+	return ret;
+}
+
+static int file_lost_fd(struct lock *lock)
+{
+	(void)lock; /* the lock on a local inode goes only with its descriptors */
+	return -1;
+}
+
+static int file_resource_fd(struct lock *lock, const struct resource *resource)
+{
+	const struct file_image *image = file_locks_find(file_locks_of(lock), resource);
+
+	return image && image->held ? image->life : -1;
+}
+
+/* The path first: after an acquire the identity may be another than the caller knows. */
+static const struct file_image *image_recall(
+	const struct file_locks *locks, const struct resource *like)
+{
+	const struct file_image *named = NULL;
+	size_t i;
+
+	for (i = 0; i < locks->n; i++) {
+		const struct file_image *image = &locks->images[i];
+
+		if (strcmp(image->resource.path, like->path) != 0)
+			continue;
+		named = image;
+		if (resource_identity_equal(&image->resource.id, &like->id))
+			break;
+	}
+	return named ? named : file_locks_find(locks, like);
+}
+
+static int file_status(struct lock *lock, const struct resource *resource, struct lock_status *ret)
+{
+	const struct file_image *image = image_recall(file_locks_of(lock), resource);
+	struct stat info;
+
+	if (!image || resource->kind != RESOURCE_DISK)
+		return -ENOENT;
+	*ret = (struct lock_status){
+		.id = image->resource.id,
+		.mode = image->resource.mode,
+		.held = image->held,
+		.skipped = image->skipped,
+		.recorded = image->record != NULL,
+	};
+	if (image->life >= 0)
+		ret->moved = stat(image->resource.path, &info) < 0 || info.st_dev != ret->id.dev ||
+			     info.st_ino != ret->id.ino;
+	return 0;
+}
+
+const struct lock_driver lock_driver_file = {
+	.abi = LOCK_DRIVER_ABI,
+	.name = "file",
+	.create = file_create,
+	.destroy = file_destroy,
+	.set_owner_pid = file_set_owner_pid,
+	.add_resource = file_add_resource,
+	.acquire = file_driver_acquire,
+	.verify = file_driver_verify,
+	.arm = file_arm,
+	.release = file_release,
+	.inquire = file_driver_inquire,
+	.descriptors = file_driver_descriptors,
+	.adopt = file_driver_adopt,
+	.lost_fd = file_lost_fd,
+	.resource_fd = file_resource_fd,
+	.status = file_status,
+	.look = file_driver_look,
+};

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "locking/file_locks.h"
+#include "locking/holder.h"
+#include "locking/holder_process.h"
+#include "locking/lock_conflict.h"
+
+/*
+ * All or nothing: open what is not open yet, so that identities are known; find
+ * names of one file; lock in canonical order. What one attempt has opened and
+ * taken is marked, and undone when it fails.
+ */
+
+#define ATTEMPTS_AT_A_FILE 5 /* that keeps being replaced under our hands */
+#define RETRY_MS           10
+#define TAKING_MS          200
+#define LEAVING_MS         2000
+
+static void marks_clear(struct file_locks *locks)
+{
+	size_t i;
+
+	for (i = 0; i < locks->n; i++) {
+		locks->images[i].opened_now = false;
+		locks->images[i].taken_now = false;
+		locks->images[i].duplicate = false;
+	}
+}
+
+static int images_open(struct file_locks *locks, struct error *err)
+{
+	size_t i;
+	int ret;
+
+	for (i = 0; i < locks->n; i++) {
+		struct file_image *image = &locks->images[i];
+
+		if (image->life >= 0 || image->held || image->skipped)
+			continue;
+		image->id_before = image->resource.id;
+		ret = file_image_open(image, err);
+		if (ret < 0)
+			return ret;
+		image->opened_now = true;
+	}
+	return 0;
+}
+
+/* Of two names of one file the stronger use counts. */
+static int pair_judge(struct file_image *a, struct file_image *b, struct error *err)
+{
+	struct file_image *keep = a->opened_now ? b : a, *drop = keep == a ? b : a;
+
+	if (a->opened_now && b->opened_now && b->resource.mode <= a->resource.mode) {
+		keep = a;
+		drop = b;
+	}
+	if (drop->resource.mode > keep->resource.mode)
+		return error_set(err, -EBUSY, "%s is in use as %s already, under the name %s",
+			drop->resource.path, resource_mode_name(keep->resource.mode),
+			keep->resource.path);
+	drop->duplicate = true;
+	return 0;
+}
+
+static int duplicates_mark(struct file_locks *locks, struct error *err)
+{
+	struct file_image *last = NULL;
+	size_t i;
+	int ret;
+
+	file_locks_sort(locks);
+	for (i = 0; i < locks->n; i++) {
+		struct file_image *image = &locks->images[i];
+
+		if (last && resource_identity_equal(&last->resource.id, &image->resource.id)) {
+			ret = pair_judge(last, image, err);
+			if (ret < 0)
+				return ret;
+		}
+		if (!image->duplicate)
+			last = image;
+	}
+	return 0;
+}
+
+static int images_take(struct file_locks *locks, struct file_image **busy, struct error *err)
+{
+	size_t i;
+	int ret;
+
+	for (i = 0; i < locks->n; i++) {
+		struct file_image *image = &locks->images[i];
+
+		if (image->held || image->duplicate)
+			continue;
+		ret = file_image_take(image, err);
+		if (ret != 0) {
+			*busy = image;
+			return ret;
+		}
+		image->taken_now = true;
+	}
+	return 0;
+}
+
+static void images_untake(struct file_locks *locks)
+{
+	size_t i;
+
+	for (i = 0; i < locks->n; i++) {
+		if (locks->images[i].taken_now)
+			file_image_drop(&locks->images[i], NULL);
+	}
+}
+
+/* What this attempt opened is opened anew by the next: the names may change meanwhile. */
+static void images_close(struct file_locks *locks)
+{
+	size_t i;
+
+	for (i = 0; i < locks->n; i++) {
+		struct file_image *image = &locks->images[i];
+
+		if (!image->opened_now)
+			continue;
+		file_image_close(image);
+		image->resource.id = image->id_before;
+		image->skipped = image->opened_now = false;
+	}
+}
+
+static void duplicates_remove(struct file_locks *locks)
+{
+	size_t i = 0;
+
+	while (i < locks->n) {
+		if (locks->images[i].duplicate)
+			file_locks_remove(locks, &locks->images[i]);
+		else
+			i++;
+	}
+}
+
+/* Returns 0, LOCK_BUSY (@busy still open), FILE_IMAGE_REPLACED or -errno. */
+static int images_attempt(struct file_locks *locks, struct file_image **busy, struct error *err)
+{
+	int ret;
+
+	marks_clear(locks);
+	ret = images_open(locks, err);
+	if (ret == 0)
+		ret = duplicates_mark(locks, err);
+	if (ret == 0)
+		ret = images_take(locks, busy, err);
+	if (ret == 0)
+		duplicates_remove(locks);
+	else
+		images_untake(locks);
+	if (ret != 0 && ret != LOCK_BUSY)
+		images_close(locks);
+	return ret;
+}
+
+static int images_attempt_as_qemu(
+	struct file_locks *locks, struct file_image **busy, struct error *err)
+{
+	int left = ATTEMPTS_AT_A_FILE, ret;
+	struct credentials_saved saved;
+
+	ret = file_locks_enter(locks, &saved, err);
+	if (ret < 0)
+		return ret;
+	do {
+		ret = images_attempt(locks, busy, err);
+	} while (ret == FILE_IMAGE_REPLACED && --left);
+	file_locks_leave(&saved);
+	if (ret != FILE_IMAGE_REPLACED)
+		return ret;
+	return error_set(err, -EAGAIN,
+		"%s is replaced by another file again and again while it is being locked",
+		(*busy)->resource.path);
+}
+
+/* How long a refusal waits for a better answer. */
+static int64_t verdict_patience_ms(int verdict)
+{
+	switch (verdict) {
+	case HOLDER_NOBODY:
+	case HOLDER_DEAD:
+		return LEAVING_MS;
+	case HOLDER_TAKING:
+		return TAKING_MS;
+	default:
+		return 0;
+	}
+}
+
+/* Fill @conflict. Returns how many milliseconds of patience the holder deserves. */
+static int64_t conflict_fill(
+	struct file_locks *locks, const struct file_image *busy, struct lock_conflict *conflict)
+{
+	struct credentials_saved saved;
+	int verdict;
+
+	*conflict = (struct lock_conflict){ .id = busy->resource.id };
+	snprintf(conflict->path, sizeof(conflict->path), "%s", busy->resource.path);
+	file_locks_enter(locks, &saved, NULL);
+	verdict = holder_find(busy->life, busy->resource.mode, &locks->owner, &conflict->holder);
+	file_locks_leave(&saved);
+	return verdict_patience_ms(verdict);
+}
+
+static int conflict_report(
+	struct lock_conflict *conflict, enum resource_mode mode, struct error *err)
+{
+	char text[sizeof(err->text)];
+
+	if (conflict->holder.source == LOCK_HOLDER_UNKNOWN)
+		holder_scan(&conflict->id, mode, &conflict->holder);
+	error_set(err, LOCK_BUSY, "%s", lock_conflict_sentence(conflict, text, sizeof(text)));
+	return error_status(err, LOCK_BUSY, 75);
+}
+
+int file_driver_acquire(
+	struct lock *lock, unsigned flags, struct lock_conflict *conflict, struct error *err)
+{
+	struct file_locks *locks = file_locks_of(lock);
+	int64_t began = clock_monotonic_ms(), patience_ms;
+	struct file_image *busy = NULL;
+	enum resource_mode mode;
+	int ret;
+
+	if (flags & LOCK_REGISTER_ONLY)
+		return 0;
+	for (;;) {
+		ret = images_attempt_as_qemu(locks, &busy, err);
+		if (ret != LOCK_BUSY)
+			return ret;
+		mode = busy->resource.mode;
+		patience_ms = conflict ? conflict_fill(locks, busy, conflict) : 0;
+		if (!conflict)
+			error_set(err, LOCK_BUSY, "%s is in use", busy->resource.path);
+		images_close(locks);
+		if (clock_monotonic_ms() - began >= patience_ms)
+			break;
+		clock_sleep_ms(RETRY_MS);
+	}
+	return conflict ? conflict_report(conflict, mode, err) : ret;
+}

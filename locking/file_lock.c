@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "locking/file_lock.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "locking/fdinfo.h"
+#include "locking/lock_driver.h"
+
+enum { BYTE_LIFE = 0, BYTE_GUARD = 2, BYTE_SHARED = 3, BYTE_READER = 4, BYTE_NONE = -1 };
+
+static const off_t line_bytes[] = {
+	[FILE_LINE_LIFE] = BYTE_LIFE,
+	[FILE_LINE_GUARD] = BYTE_GUARD,
+};
+
+/*
+ * @own		the byte of those who share
+ * @other	the byte of those who share in the other way
+ * @patience_ms	when two sharers of different kinds meet, each may see the
+ *		other's byte; this long a kind waits for the other to step back
+ */
+static const struct {
+	short type;
+	off_t own;
+	off_t other;
+	int patience_ms;
+} modes[] = {
+	[RESOURCE_READER] = { F_RDLCK, BYTE_READER, BYTE_SHARED, 0 },
+	[RESOURCE_SHARED] = { F_RDLCK, BYTE_SHARED, BYTE_READER, 20 },
+	[RESOURCE_EXCLUSIVE] = { F_WRLCK, BYTE_NONE, BYTE_NONE, 0 },
+};
+
+static int byte_set(int fd, short type, off_t byte)
+{
+	struct flock want = { .l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1 };
+	int ret;
+
+	do {
+		ret = fcntl(fd, F_OFD_SETLK, &want);
+	} while (ret < 0 && errno == EINTR);
+	if (ret == 0)
+		return 0;
+	return errno == EAGAIN || errno == EACCES ? LOCK_BUSY : -errno;
+}
+
+/* 1 if a lock of @type would meet one of somebody else (@ret), 0 or -errno. */
+static int byte_test(int fd, short type, off_t byte, struct flock *ret)
+{
+	*ret = (struct flock){ .l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1 };
+	if (fcntl(fd, F_OFD_GETLK, ret) < 0)
+		return -errno;
+	return ret->l_type != F_UNLCK;
+}
+
+static int class_test(int fd, enum resource_mode mode)
+{
+	int left_ms = modes[mode].patience_ms;
+	struct flock other;
+	int ret;
+
+	for (;;) {
+		ret = byte_test(fd, F_WRLCK, modes[mode].other, &other);
+		if (ret <= 0)
+			return ret;
+		if (left_ms-- <= 0)
+			return LOCK_BUSY;
+		clock_sleep_ms(1);
+	}
+}
+
+int file_lock_take(int fd, enum file_line line, enum resource_mode mode)
+{
+	int ret = byte_set(fd, modes[mode].type, line_bytes[line]);
+
+	if (ret != 0 || modes[mode].own == BYTE_NONE)
+		return ret;
+	ret = byte_set(fd, F_RDLCK, modes[mode].own);
+	if (ret == 0)
+		ret = class_test(fd, mode);
+	if (ret != 0)
+		file_lock_drop(fd, line, mode);
+	return ret;
+}
+
+int file_lock_drop(int fd, enum file_line line, enum resource_mode mode)
+{
+	int ret = 0;
+
+	if (modes[mode].own != BYTE_NONE)
+		ret = byte_set(fd, F_UNLCK, modes[mode].own);
+	return ret ? ret : byte_set(fd, F_UNLCK, line_bytes[line]);
+}
+
+int file_lock_conflict(int fd, enum resource_mode mode, struct flock *ret)
+{
+	int met = byte_test(fd, modes[mode].type, BYTE_LIFE, ret);
+
+	if (met == 0)
+		met = byte_test(fd, modes[mode].type, BYTE_GUARD, ret);
+	if (met == 0 && modes[mode].other != BYTE_NONE)
+		met = byte_test(fd, F_WRLCK, modes[mode].other, ret);
+	return met;
+}
+
+int file_lock_look(int fd, enum resource_mode *ret, struct flock *lock)
+{
+	int met = file_lock_conflict(fd, RESOURCE_EXCLUSIVE, lock);
+	struct flock class;
+
+	if (met <= 0)
+		return met;
+	if (lock->l_type == F_WRLCK)
+		*ret = RESOURCE_EXCLUSIVE;
+	else if (byte_test(fd, F_WRLCK, BYTE_READER, &class) == 1)
+		*ret = RESOURCE_READER;
+	else /* libvirt's shared disks lock byte 0 and no class */
+		*ret = RESOURCE_SHARED;
+	return 1;
+}
+
+int file_lock_is_held(int fd, enum file_line line, enum resource_mode mode)
+{
+	char name[64], text[FDINFO_MAX];
+	int ret;
+
+	snprintf(name, sizeof(name), "/proc/self/fdinfo/%d", fd);
+	ret = fdinfo_read(AT_FDCWD, name, text);
+	if (ret < 0)
+		return ret;
+	if (fdinfo_lock_type(text, line_bytes[line]) != modes[mode].type)
+		return 0;
+	return modes[mode].own == BYTE_NONE || fdinfo_lock_type(text, modes[mode].own) == F_RDLCK;
+}
+
+bool file_lock_is_in_the_way(const char *fdinfo, enum resource_mode mode)
+{
+	int life = fdinfo_lock_type(fdinfo, BYTE_LIFE);
+	int guard = fdinfo_lock_type(fdinfo, BYTE_GUARD);
+
+	if (life == F_WRLCK || guard == F_WRLCK)
+		return true;
+	if (modes[mode].other != BYTE_NONE)
+		return fdinfo_lock_type(fdinfo, modes[mode].other) != F_UNLCK;
+	return life != F_UNLCK || guard != F_UNLCK;
+}
+
+bool file_lock_is_unsupported(int err)
+{
+	return err == -ENOLCK || err == -EOPNOTSUPP || err == -ENOTSUP || err == -ENOSYS ||
+	       err == -EINVAL;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "locking/file_image.h"
+
+/*
+ * The file driver's lock object: a VM's images in canonical order. What the
+ * driver's slots do is spread over driver_file.c, file_acquire.c, file_verify.c,
+ * file_adopt.c and file_look.c; lock_driver.h says what each of them promises.
+ */
+struct file_locks {
+	struct lock base;
+	struct lock_owner owner;
+	const struct credentials *credentials; /* borrowed; NULL: our own rights */
+	struct file_image *images;
+	size_t n;
+	size_t size;
+};
+
+static inline struct file_locks *file_locks_of(struct lock *lock)
+{
+	return (struct file_locks *)lock; /* base stands first */
+}
+
+/* Use the files with QEMU's rights, until file_locks_leave(). 0 or -errno with a sentence. */
+int file_locks_enter(
+	const struct file_locks *locks, struct credentials_saved *saved, struct error *err);
+void file_locks_leave(const struct credentials_saved *saved);
+
+/* The image that is the same resource, or NULL. */
+struct file_image *file_locks_find(const struct file_locks *locks, const struct resource *like);
+
+void file_locks_sort(struct file_locks *locks);
+void file_locks_remove(struct file_locks *locks, struct file_image *image);
+
+/* Slots of struct lock_driver. */
+int file_driver_acquire(
+	struct lock *lock, unsigned flags, struct lock_conflict *conflict, struct error *err);
+int file_driver_inquire(struct lock *lock, char **ret, struct error *err);
+int file_driver_verify(struct lock *lock, const char *saved, struct error *err);
+int file_driver_descriptors(
+	struct lock *lock, struct lock_descriptor **ret, size_t *n, struct error *err);
+int file_driver_adopt(
+	struct lock *lock, const int *fds, size_t n, const char *state, struct error *err);
+int file_driver_look(const char *path, struct lock_view *ret, struct error *err);

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "locking/file_lock.h"
+#include "locking/file_locks.h"
+#include "locking/file_open.h"
+#include "locking/file_record.h"
+#include "locking/holder.h"
+
+/* What others hold on an image, seen from outside: nothing is locked or written. */
+
+static int view_fill(int fd, struct lock_view *view, struct error *err)
+{
+	struct lock_owner self = { 0 };
+	struct record record;
+	struct flock lock;
+	int ret;
+
+	process_boot_id(self.boot_id); /* without it no record of this boot is checked further */
+	ret = file_record_read(fd, &view->id, self.boot_id, &record);
+	view->recordable = ret == 0 || ret == FILE_RECORD_NONE;
+	view->generation = ret == 0 ? record.generation : 0;
+	ret = file_lock_look(fd, &view->mode, &lock);
+	if (ret < 0 && !file_lock_is_unsupported(ret))
+		return error_set(err, ret, "look at its locks: %s", strerror(-ret));
+	view->lockable = ret >= 0;
+	view->held = ret > 0;
+	if (view->held)
+		holder_find(fd, RESOURCE_EXCLUSIVE, &self, &view->holder);
+	return 0;
+}
+
+int file_driver_look(const char *path, struct lock_view *ret, struct error *err)
+{
+	/* what a reader needs is enough to see everything; the path stays the caller's */
+	const struct resource image = { .kind = RESOURCE_DISK, .path = (char *)path };
+	_cleanup_(closep) int fd = -1;
+	struct lock_view view = { 0 };
+	int code;
+
+	fd = file_open(&image, &view.id, err);
+	if (fd < 0)
+		return fd;
+	code = view_fill(fd, &view, err);
+	if (code < 0)
+		return error_prefix(err, code, "%s", path);
+	*ret = view;
+	return 0;
+}

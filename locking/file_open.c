@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "locking/file_open.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "locking/lock_conflict.h"
+
+static const struct {
+	mode_t type;
+	int code;
+	const char *sentence;
+} refused[] = {
+	{ S_IFBLK, -ENOTSUP,
+		"is a block device: the file driver locks regular files only; cover it with an "
+		"image file or '--lock nop'" },
+	{ S_IFDIR, -EISDIR, "is a directory, not a disk image" },
+	{ S_IFIFO, -EINVAL, "is a FIFO, not a disk image" },
+	{ S_IFSOCK, -EINVAL, "is a socket, not a disk image" },
+	{ S_IFCHR, -EINVAL, "is a character device, not a disk image" },
+};
+
+static const struct {
+	int code;
+	int status;
+} statuses[] = {
+	{ ENOENT, 66 },
+	{ ENOTDIR, 66 },
+	{ ELOOP, 66 },
+	{ ENAMETOOLONG, 66 },
+	{ EACCES, 77 },
+	{ EPERM, 77 },
+	{ EROFS, 77 },
+	{ ETXTBSY, 65 },
+};
+
+static int type_check(const char *path, mode_t mode, struct error *err)
+{
+	char name[PATH_SHORT_SIZE];
+	size_t i;
+
+	for (i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		if ((mode & S_IFMT) == refused[i].type)
+			return error_status(err,
+				error_set(err, refused[i].code, "%s %s", path_short(path, name),
+					refused[i].sentence),
+				65);
+	}
+	return 0;
+}
+
+static int open_failed(const struct resource *image, int code, struct error *err)
+{
+	const char *what =
+		image->mode == RESOURCE_EXCLUSIVE ? "open %s for writing: %s" : "open %s: %s";
+	char name[PATH_SHORT_SIZE];
+	int status = 71;
+	size_t i;
+
+	for (i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
+		if (code == statuses[i].code)
+			status = statuses[i].status;
+	}
+	error_set(err, -code, what, path_short(image->path, name), strerror(code));
+	return error_status(err, -code, status);
+}
+
+int file_open_again(const struct resource *image, struct resource_identity *ret, struct error *err)
+{
+	int flags = image->mode == RESOURCE_EXCLUSIVE ? O_RDWR : O_RDONLY, code;
+	_cleanup_(closep) int fd = -1;
+	struct stat info;
+
+	fd = open(image->path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &info) < 0)
+		return open_failed(image, errno, err);
+	code = type_check(image->path, info.st_mode, err);
+	if (code < 0)
+		return code;
+	*ret = (struct resource_identity){ info.st_dev, info.st_ino };
+	return take_fd(&fd);
+}
+
+int file_open(const struct resource *image, struct resource_identity *ret, struct error *err)
+{
+	struct stat info;
+	int code;
+
+	if (stat(image->path, &info) < 0)
+		return open_failed(image, errno, err);
+	code = type_check(image->path, info.st_mode, err);
+	return code < 0 ? code : file_open_again(image, ret, err);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "base/error.h"
+#include "locking/resource.h"
+
+/*
+ * Open an image to lock it: read and write for an exclusive lock, else for
+ * reading only. Only regular files: what a path names is asked before it is
+ * opened (to open a FIFO, a watchdog or a tape is to use it), and once more
+ * after.
+ *
+ * @ret		whose file it is
+ *
+ * Returns the descriptor, or -errno with a sentence and its exit status
+ * (-ENOTSUP for block devices).
+ */
+int file_open(const struct resource *image, struct resource_identity *ret, struct error *err);
+
+/*
+ * The same path again, for a second description of what file_open() has just
+ * opened: the caller compares the identities.
+ */
+int file_open_again(const struct resource *image, struct resource_identity *ret, struct error *err);

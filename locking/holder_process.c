@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "locking/holder_process.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/str.h"
+#include "locking/fdinfo.h"
+#include "locking/file_lock.h"
+
+#define SCAN_MS 500 /* for a refusal's sentence more is not worth it */
+
+void holder_from_pid(pid_t pid, struct lock_holder *ret)
+{
+	_cleanup_(freep) char *name = NULL;
+	char path[64];
+
+	*ret = (struct lock_holder){ .source = LOCK_HOLDER_KERNEL, .pid = pid };
+	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+	if (file_read_at(AT_FDCWD, path, 0, 256, &name, NULL) < 0)
+		return;
+	name[strcspn(name, "\n")] = '\0';
+	str_printable(name, ret->process, sizeof(ret->process));
+}
+
+static void closedirp(DIR **dir)
+{
+	if (*dir)
+		closedir(*dir);
+}
+
+static DIR *directory_open(int at, const char *name)
+{
+	_cleanup_(closep) int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+	if (dir)
+		take_fd(&fd);
+	return dir;
+}
+
+/* Device numbers in fdinfo are not always stat's (btrfs, overlay), so ask stat. */
+static bool is_the_file(int process, const char *fd_name, const struct resource_identity *id)
+{
+	char path[300];
+	struct stat info;
+
+	snprintf(path, sizeof(path), "fd/%s", fd_name);
+	if (fstatat(process, path, &info, 0) < 0)
+		return false;
+	return info.st_dev == id->dev && info.st_ino == id->ino;
+}
+
+static bool process_holds(int process, const struct resource_identity *id, enum resource_mode mode)
+{
+	_cleanup_(closedirp) DIR *dir = directory_open(process, "fdinfo");
+	char text[FDINFO_MAX];
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir))) {
+		if (entry->d_name[0] == '.' || fdinfo_read(dirfd(dir), entry->d_name, text) < 0)
+			continue;
+		if (file_lock_is_in_the_way(text, mode) && is_the_file(process, entry->d_name, id))
+			return true;
+	}
+	return false;
+}
+
+bool holder_scan(
+	const struct resource_identity *id, enum resource_mode mode, struct lock_holder *ret)
+{
+	int64_t deadline = clock_monotonic_ms() + SCAN_MS;
+	_cleanup_(closedirp) DIR *dir = directory_open(AT_FDCWD, "/proc");
+	struct dirent *entry;
+	pid_t found = 0;
+
+	while (dir && !found && clock_monotonic_ms() < deadline && (entry = readdir(dir))) {
+		_cleanup_(closep) int process = -1;
+
+		if (entry->d_name[0] < '0' || entry->d_name[0] > '9')
+			continue;
+		process = openat(dirfd(dir), entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (process >= 0 && process_holds(process, id, mode))
+			found = atoi(entry->d_name);
+	}
+	if (found)
+		holder_from_pid(found, ret);
+	return found;
+}

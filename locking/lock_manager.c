@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "locking/lock_manager.h"
+
+#include "base/str.h"
+#include "locking/drivers.h"
+
+static const struct lock_driver *const drivers[] = { &lock_driver_file, &lock_driver_nop };
+
+const struct lock_driver *lock_manager_find(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++) {
+		if (str_equal(drivers[i]->name, name))
+			return drivers[i];
+	}
+	return NULL;
+}
+
+int lock_manager_new(const struct lock_driver *driver, const struct lock_params *params,
+	struct lock **ret, struct error *err)
+{
+	return driver->create(params, ret, err);
+}
+
+void lock_manager_free(struct lock *lock)
+{
+	if (lock)
+		lock->driver->destroy(lock);
+}
+
+void lock_manager_freep(struct lock **lock)
+{
+	lock_manager_free(*lock);
+}
+
+void lock_manager_set_owner_pid(struct lock *lock, pid_t pid, uint64_t start_time)
+{
+	lock->driver->set_owner_pid(lock, pid, start_time);
+}
+
+int lock_manager_add_resource(struct lock *lock, const struct resource *resource, struct error *err)
+{
+	return lock->driver->add_resource(lock, resource, err);
+}
+
+int lock_manager_acquire(
+	struct lock *lock, unsigned flags, struct lock_conflict *conflict, struct error *err)
+{
+	return lock->driver->acquire(lock, flags, conflict, err);
+}
+
+int lock_manager_verify(struct lock *lock, const char *saved, struct error *err)
+{
+	return lock->driver->verify(lock, saved, err);
+}
+
+int lock_manager_arm(struct lock *lock, struct error *err)
+{
+	return lock->driver->arm(lock, err);
+}
+
+int lock_manager_release(struct lock *lock, const struct resource *only, struct error *err)
+{
+	return lock->driver->release(lock, only, err);
+}
+
+int lock_manager_inquire(struct lock *lock, char **ret, struct error *err)
+{
+	return lock->driver->inquire(lock, ret, err);
+}
+
+int lock_manager_descriptors(
+	struct lock *lock, struct lock_descriptor **ret, size_t *n, struct error *err)
+{
+	return lock->driver->descriptors(lock, ret, n, err);
+}
+
+int lock_manager_adopt(
+	struct lock *lock, const int *fds, size_t n, const char *state, struct error *err)
+{
+	return lock->driver->adopt(lock, fds, n, state, err);
+}
+
+int lock_manager_lost_fd(struct lock *lock)
+{
+	return lock->driver->lost_fd(lock);
+}
+
+int lock_manager_resource_fd(struct lock *lock, const struct resource *resource)
+{
+	return lock->driver->resource_fd(lock, resource);
+}
+
+int lock_manager_status(struct lock *lock, const struct resource *resource, struct lock_status *ret)
+{
+	return lock->driver->status(lock, resource, ret);
+}
+
+int lock_manager_look(const struct lock_driver *driver, const char *path, struct lock_view *ret,
+	struct error *err)
+{
+	return driver->look(path, ret, err);
+}

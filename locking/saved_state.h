@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "base/str.h"
+#include "locking/lock_driver.h"
+#include "locking/stamp.h"
+
+/*
+ * A lock object's state as text (inquire in lock_driver.h): text <-> struct,
+ * pure. One line of words (word.h), first the driver and the version, then the
+ * resources in the order of their descriptors:
+ *
+ *	file/1 disk,exclusive,locked,65024:1234,7,UUID,1048576@1795342440.000000001,/srv/a.img
+ *
+ * The fields: kind, mode, hold, dev:ino, generation and instance of the record,
+ * stamp (size@mtime), path or lease. It travels through state.json, command
+ * lines and other hosts, and is parsed as hostile input.
+ */
+#define SAVED_STATE_TEXT_MAX (1024 * 1024)
+
+enum saved_hold {
+	SAVED_FREE,    /* not held */
+	SAVED_LOCKED,  /* held; its descriptors travel with the state */
+	SAVED_SKIPPED, /* counts as held, but there is no lock: see lock_status */
+};
+
+struct saved_entry {
+	struct resource resource; /* no origin */
+	enum saved_hold hold;
+	uint64_t generation; /* 0: there was no record */
+	char instance[UUID_SIZE];
+	struct stamp stamp;
+};
+
+struct saved_state {
+	char driver[32];
+	struct saved_entry *entries;
+	size_t n;
+};
+
+void saved_state_finish(struct saved_state *state);
+
+/* Begin a text, and add to it; a lack of memory shows in str_take(). */
+void saved_state_begin(struct str *out, const char *driver);
+void saved_state_append(struct str *out, const struct saved_entry *entry);
+
+/*
+ * @driver	must be its name; NULL: any
+ *
+ * Returns 0, -ENOMEM, or -EINVAL with a sentence.
+ */
+int saved_state_from_text(
+	const char *text, const char *driver, struct saved_state *ret, struct error *err);
+
+/* The entry about this resource, or NULL. */
+const struct saved_entry *saved_state_find(
+	const struct saved_state *state, const struct resource *like);
+
+/* The text without this resource: it has been detached. @ret: the caller's. 0 or -errno. */
+int saved_state_without(const char *text, const struct resource *like, char **ret);

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdbool.h>
+
+/*
+ * "The n-th call fails": all error paths from one idea. The test program is
+ * linked with --wrap for malloc, calloc, realloc, reallocarray, strdup, open,
+ * openat, fcntl, fstat, fgetxattr and fsetxattr (see fault_link_args in meson.build), and
+ * counts the calls that our own code makes; the C library's own do not count.
+ *
+ *	for (n = 1;; n++) {
+ *		fault_arm(n);
+ *		ret = what_is_tested();
+ *		if (!fault_disarm())
+ *			break;		(it made fewer than n calls: all paths are done)
+ *		assert that nothing is left behind
+ *	}
+ */
+void fault_arm(unsigned n);
+
+/* From now on nothing fails. Returns true if a call was made to fail. */
+bool fault_disarm(void);
+
+/* What failed last, for messages. */
+const char *fault_name(void);
+
+/*
+ * Make every call of one name fail with this errno, armed or not, until
+ * fault_always(NULL, 0): "fsetxattr", ENOSPC. Up to four names at a time.
+ */
+void fault_always(const char *name, int err);

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "fault.h"
+#include "lock_fixture.h"
+#include "locking/lock_manager.h"
+#include "locking/saved_state.h"
+
+/*
+ * Every path of the drivers with the first, second, ... call failing: nothing
+ * crashes, no descriptor and no lock is left, and what a function promises after
+ * a failure is so.
+ */
+#define MAX_CALLS 2000 /* more means a loop that never ends */
+
+static const char *const drivers[] = { "file", "nop" };
+
+struct disks {
+	char first[128];
+	char second[128];
+	struct resource images[2];
+	struct resource_set set;
+};
+
+static void disks_make(struct disks *disks)
+{
+	strcpy(disks->first, fixture_image("1"));
+	strcpy(disks->second, fixture_image("2"));
+	disks->images[0] = fixture_resource(disks->first, RESOURCE_EXCLUSIVE);
+	disks->images[1] = fixture_resource(disks->second, RESOURCE_READER);
+	disks->set = (struct resource_set){ .items = disks->images, .n = 2 };
+}
+
+/* Nobody holds a byte of it that a writer would meet. */
+static bool is_free(const char *path)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_len = 0 };
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type == F_UNLCK;
+}
+
+static int live_through_it(const char *driver, struct disks *disks)
+{
+	struct lock_params params = fixture_params("a");
+	struct domain_lock_start start = { .pid = 1 };
+	_cleanup_(domain_lock_freep) struct domain_lock *domain = NULL;
+	_cleanup_(freep) struct lock_descriptor *fds = NULL;
+	_cleanup_(freep) char *text = NULL;
+	struct lock_conflict conflict;
+	size_t n;
+	int ret = domain_lock_new(driver, &params, NULL, &domain, NULL);
+
+	if (ret == 0)
+		ret = domain_lock_image_attach(domain, &disks->images[0], &conflict, NULL);
+	if (ret == 0)
+		ret = domain_lock_process_start(domain, &start, &conflict, NULL);
+	if (ret == 0)
+		ret = domain_lock_image_attach(domain, &disks->images[1], &conflict, NULL);
+	if (ret == 0)
+		ret = domain_lock_descriptors(domain, &fds, &n, NULL);
+	if (ret == 0)
+		ret = domain_lock_process_inquire(domain, &text, NULL);
+	if (ret == 0)
+		ret = domain_lock_process_pause(domain, text, NULL);
+	if (ret == 0)
+		ret = domain_lock_process_resume(domain, false, &conflict, NULL);
+	if (ret == 0)
+		ret = domain_lock_verify(domain, NULL);
+	if (ret == 0)
+		ret = domain_lock_image_detach(domain, &disks->images[1], NULL);
+	return ret;
+}
+
+static void a_life_with_faults_leaves_nothing_behind(void **state)
+{
+	struct disks disks;
+	size_t fds = fixture_count_fds(), i;
+	unsigned n;
+	int ret;
+
+	(void)state;
+	disks_make(&disks);
+	for (i = 0; i < 2; i++) {
+		for (n = 1; n < MAX_CALLS; n++) {
+			fault_arm(n);
+			ret = live_through_it(drivers[i], &disks);
+			if (!fault_disarm())
+				break;
+			assert_int_not_equal(ret, LOCK_BUSY);
+			assert_int_equal(fixture_count_fds(), fds);
+			assert_true(is_free(disks.first) && is_free(disks.second));
+		}
+		assert_int_equal(ret, 0);
+		assert_true(n > (i ? 10 : 60) && n < MAX_CALLS);
+	}
+}
+
+static void a_start_with_faults_holds_all_or_nothing(void **state)
+{
+	struct lock_params params = fixture_params("a");
+	struct domain_lock_start start = { .pid = 1 };
+	struct lock_conflict conflict;
+	struct disks disks;
+	bool fired = true;
+	unsigned n;
+	int ret;
+
+	(void)state;
+	disks_make(&disks);
+	for (n = 1; n < MAX_CALLS && fired; n++) {
+		struct domain_lock *domain;
+		struct error err = { 0 };
+		size_t fds;
+
+		assert_int_equal(domain_lock_new("file", &params, &disks.set, &domain, NULL), 0);
+		fds = fixture_count_fds();
+		fault_arm(n);
+		ret = domain_lock_process_start(domain, &start, &conflict, &err);
+		fired = fault_disarm();
+		if (ret != 0) {
+			assert_true(ret < 0);
+			assert_string_not_equal(err.text, "");
+			assert_int_equal(domain_lock_state(domain), DOMAIN_LOCK_REGISTERED);
+			assert_true(is_free(disks.first) && is_free(disks.second));
+			assert_true(fixture_count_fds() <= fds + 4);
+		} else {
+			assert_false(is_free(disks.first) || is_free(disks.second));
+			assert_int_equal(domain_lock_verify(domain, NULL), 0);
+		}
+		domain_lock_free(domain);
+		assert_int_equal(fixture_count_fds(), fds);
+	}
+	assert_true(n > 20);
+}
+
+static void a_pause_with_faults_leaves_all_held_or_nothing(void **state)
+{
+	struct lock_params params = fixture_params("a");
+	struct domain_lock_start start = { .pid = 1 };
+	struct lock_conflict conflict;
+	struct domain_lock *domain;
+	struct disks disks;
+	bool fired = true;
+	unsigned n;
+	char *text;
+	int ret;
+
+	(void)state;
+	disks_make(&disks);
+	for (n = 1; n < MAX_CALLS && fired; n++) {
+		assert_int_equal(domain_lock_new("file", &params, &disks.set, &domain, NULL), 0);
+		assert_int_equal(domain_lock_process_start(domain, &start, &conflict, NULL), 0);
+		assert_int_equal(domain_lock_process_inquire(domain, &text, NULL), 0);
+		fault_arm(n);
+		ret = domain_lock_process_pause(domain, text, NULL);
+		fired = fault_disarm();
+		if (ret != 0) {
+			assert_int_equal(domain_lock_state(domain), DOMAIN_LOCK_HELD);
+			assert_int_equal(domain_lock_verify(domain, NULL), 0);
+			assert_int_equal(domain_lock_process_pause(domain, text, NULL), 0);
+		}
+		assert_true(is_free(disks.first) && is_free(disks.second));
+		assert_int_equal(domain_lock_process_resume(domain, false, &conflict, NULL), 0);
+		free(text);
+		domain_lock_free(domain);
+	}
+	assert_true(n > 5);
+}
+
+static void a_resume_with_faults_holds_nothing_and_can_be_tried_again(void **state)
+{
+	struct lock_params params = fixture_params("a");
+	struct domain_lock_start start = { .pid = 1 };
+	struct lock_conflict conflict;
+	struct domain_lock *domain;
+	struct disks disks;
+	bool fired = true;
+	unsigned n;
+	char *text;
+	int ret;
+
+	(void)state;
+	disks_make(&disks);
+	assert_int_equal(domain_lock_new("file", &params, &disks.set, &domain, NULL), 0);
+	assert_int_equal(domain_lock_process_start(domain, &start, &conflict, NULL), 0);
+	for (n = 1; n < MAX_CALLS && fired; n++) {
+		assert_int_equal(domain_lock_process_inquire(domain, &text, NULL), 0);
+		assert_int_equal(domain_lock_process_pause(domain, text, NULL), 0);
+		fault_arm(n);
+		ret = domain_lock_process_resume(domain, false, &conflict, NULL);
+		fired = fault_disarm();
+		/* a record that could not be read is no record: too careful is allowed */
+		if (ret != 0) {
+			assert_int_equal(domain_lock_state(domain), DOMAIN_LOCK_RELEASED);
+			assert_true(is_free(disks.first) && is_free(disks.second));
+			assert_int_equal(
+				domain_lock_process_resume(domain, false, &conflict, NULL), 0);
+		}
+		assert_int_equal(domain_lock_verify(domain, NULL), 0);
+		free(text);
+	}
+	assert_true(n > 10);
+	domain_lock_free(domain);
+}
+
+static void an_attach_with_faults_changes_nothing(void **state)
+{
+	struct lock_params params = fixture_params("a");
+	struct domain_lock_start start = { .pid = 1 };
+	struct lock_conflict conflict;
+	struct domain_lock *domain;
+	struct disks disks;
+	bool fired = true;
+	unsigned n;
+	int ret;
+
+	(void)state;
+	disks_make(&disks);
+	assert_int_equal(domain_lock_new("file", &params, NULL, &domain, NULL), 0);
+	assert_int_equal(domain_lock_process_start(domain, &start, &conflict, NULL), 0);
+	for (n = 1; n < MAX_CALLS && fired; n++) {
+		size_t fds = fixture_count_fds();
+
+		fault_arm(n);
+		ret = domain_lock_disk_attach(domain, &disks.set, &conflict, NULL);
+		fired = fault_disarm();
+		if (ret == 0) { /* without a fault, or with one that is no failure */
+			assert_int_equal(domain_lock_resources(domain)->n, 2);
+			assert_int_equal(domain_lock_disk_detach(domain, &disks.set, NULL), 0);
+		}
+		assert_int_equal(domain_lock_resources(domain)->n, 0);
+		assert_int_equal(fixture_count_fds(), fds);
+		assert_true(is_free(disks.first) && is_free(disks.second));
+	}
+	assert_true(n > 20);
+	domain_lock_free(domain);
+}
+
+static void an_adoption_with_faults_takes_nothing_over(void **state)
+{
+	struct lock_params params = fixture_params("a");
+	struct domain_lock_start start = { .pid = 1 };
+	struct domain_lock *child, *ours;
+	struct lock_descriptor *all;
+	struct lock_conflict conflict;
+	struct disks disks;
+	int fds[4], ret = -1;
+	size_t count, i;
+	unsigned n;
+	char *text;
+
+	(void)state;
+	disks_make(&disks);
+	assert_int_equal(domain_lock_new("file", &params, &disks.set, &child, NULL), 0);
+	assert_int_equal(domain_lock_process_start(child, &start, &conflict, NULL), 0);
+	assert_int_equal(domain_lock_process_inquire(child, &text, NULL), 0);
+	assert_int_equal(domain_lock_descriptors(child, &all, &count, NULL), 0);
+	assert_int_equal(count, 4);
+	for (i = 0; i < count; i++)
+		fds[i] = fcntl(all[i].fd, F_DUPFD_CLOEXEC, 0);
+	assert_int_equal(domain_lock_new("file", &params, &disks.set, &ours, NULL), 0);
+	for (n = 1; n < MAX_CALLS && ret != 0; n++) {
+		fault_arm(n);
+		ret = domain_lock_adopt(ours, &start, fds, count, text, NULL);
+		fault_disarm();
+		assert_int_equal(domain_lock_state(ours),
+			ret == 0 ? DOMAIN_LOCK_HELD : DOMAIN_LOCK_REGISTERED);
+		assert_true(fcntl(fds[3], F_GETFD) >= 0); /* still the caller's, or ours */
+	}
+	assert_true(n > 5);
+	domain_lock_free(child);
+	assert_int_equal(domain_lock_verify(ours, NULL), 0);
+	domain_lock_free(ours);
+	free(all);
+	free(text);
+}
+
+static void a_look_with_faults_leaves_no_descriptor(void **state)
+{
+	const char *path = fixture_image("a");
+	size_t fds = fixture_count_fds();
+	struct peer peer = peer_start("file", "b", path, RESOURCE_EXCLUSIVE);
+	struct lock_view view;
+	unsigned n;
+
+	(void)state;
+	for (n = 1; n < MAX_CALLS; n++) {
+		fault_arm(n);
+		lock_manager_look(lock_manager_find("file"), path, &view, NULL);
+		if (!fault_disarm())
+			break;
+		assert_int_equal(fixture_count_fds(), fds + 1);
+	}
+	assert_true(n > 5);
+	peer_stop(&peer);
+}
+
+static void a_refusal_with_faults_is_still_a_refusal(void **state)
+{
+	const char *path = fixture_image("a");
+	struct peer peer = peer_start("file", "b", path, RESOURCE_EXCLUSIVE);
+	struct resource image = fixture_resource(path, RESOURCE_EXCLUSIVE);
+	struct lock_params params = fixture_params("a");
+	struct lock_conflict conflict;
+	size_t fds = fixture_count_fds();
+	struct lock *lock;
+	unsigned n;
+	int ret;
+
+	(void)state;
+	assert_int_equal(lock_manager_new(lock_manager_find("file"), &params, &lock, NULL), 0);
+	assert_int_equal(lock_manager_add_resource(lock, &image, NULL), 0);
+	/* the scan of /proc makes thousands of calls: the first ones are enough */
+	for (n = 1; n < 60; n++) {
+		fault_arm(n);
+		ret = lock_manager_acquire(lock, 0, &conflict, NULL);
+		if (!fault_disarm())
+			break;
+		assert_int_not_equal(ret, 0);
+		assert_int_equal(fixture_count_fds(), fds);
+	}
+	lock_manager_free(lock);
+	peer_stop(&peer);
+}
+
+static void texts_with_faults_say_no_memory(void **state)
+{
+	static const char text[] = "file/1 disk,exclusive,locked,1:2,7,-,-,/a "
+				   "disk,reader,skipped,1:3,7,-,5@1.000000000,/b";
+	struct resource gone = { .kind = RESOURCE_DISK, .path = "/a", .id = { 1, 2 } };
+	char *changed = NULL;
+	int ret = -1;
+	unsigned n;
+
+	(void)state;
+	for (n = 1; n < MAX_CALLS && ret != 0; n++) {
+		fault_arm(n);
+		ret = saved_state_without(text, &gone, &changed);
+		if (fault_disarm())
+			assert_int_equal(ret, -ENOMEM);
+	}
+	assert_true(n > 4);
+	assert_string_equal(changed, "file/1 disk,reader,skipped,1:3,7,-,5@1.000000000,/b");
+	free(changed);
+}
+
+#define in_fixture(test) \
+	cmocka_unit_test_setup_teardown(test, lock_fixture_setup, lock_fixture_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		in_fixture(a_life_with_faults_leaves_nothing_behind),
+		in_fixture(a_start_with_faults_holds_all_or_nothing),
+		in_fixture(a_pause_with_faults_leaves_all_held_or_nothing),
+		in_fixture(a_resume_with_faults_holds_nothing_and_can_be_tried_again),
+		in_fixture(an_attach_with_faults_changes_nothing),
+		in_fixture(an_adoption_with_faults_takes_nothing_over),
+		in_fixture(a_look_with_faults_leaves_no_descriptor),
+		in_fixture(a_refusal_with_faults_is_still_a_refusal),
+		in_fixture(texts_with_faults_say_no_memory),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "locking/lock_manager.h"
+
+static const char *const names[] = { "file", "nop" };
+
+static void every_driver_is_complete(void **state)
+{
+	size_t i, slot;
+
+	(void)state;
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		const struct lock_driver *driver = lock_manager_find(names[i]);
+		const size_t first = offsetof(struct lock_driver, create);
+		void *function;
+
+		assert_non_null(driver);
+		assert_int_equal(driver->abi, LOCK_DRIVER_ABI);
+		assert_string_equal(driver->name, names[i]);
+		/* from the first slot to the end there is nothing but functions */
+		for (slot = first; slot < sizeof(*driver); slot += sizeof(function)) {
+			memcpy(&function, (const char *)driver + slot, sizeof(function));
+			assert_non_null(function);
+		}
+	}
+}
+
+static void an_unknown_driver_is_not_found(void **state)
+{
+	(void)state;
+	assert_null(lock_manager_find("sanlock"));
+	assert_null(lock_manager_find("fil"));
+	assert_null(lock_manager_find(""));
+}
+
+static void the_nop_driver_accepts_everything_and_holds_nothing(void **state)
+{
+	struct lock_params params = { .owner.vm = "a" };
+	struct resource disk = { .kind = RESOURCE_DISK, .path = "/dev/null" };
+	struct resource lease = { .kind = RESOURCE_LEASE, .path = "space:key" };
+	struct lock_descriptor *fds;
+	struct lock_status status;
+	struct lock_view view;
+	struct lock *lock;
+	size_t n = 7;
+	char *text;
+
+	(void)state;
+	assert_int_equal(lock_manager_new(lock_manager_find("nop"), &params, &lock, NULL), 0);
+	assert_int_equal(lock_manager_add_resource(lock, &disk, NULL), 0);
+	assert_int_equal(lock_manager_add_resource(lock, &lease, NULL), 0);
+	assert_int_equal(lock_manager_acquire(lock, LOCK_REGISTER_ONLY, NULL, NULL), 0);
+	assert_int_equal(lock_manager_status(lock, &disk, &status), 0);
+	assert_false(status.held);
+	assert_int_equal(lock_manager_acquire(lock, 0, NULL, NULL), 0);
+	assert_int_equal(lock_manager_status(lock, &lease, &status), 0);
+	assert_true(status.held && status.skipped && !status.recorded);
+	assert_int_equal(lock_manager_arm(lock, NULL), 0);
+	assert_int_equal(lock_manager_inquire(lock, &text, NULL), 0);
+	assert_string_equal(text, "nop/1 lease,reader,skipped,0:0,0,-,-,space:key "
+				  "disk,reader,skipped,0:0,0,-,-,/dev/null");
+	assert_int_equal(lock_manager_verify(lock, text, NULL), 0);
+	assert_int_equal(lock_manager_verify(lock, "file/1", NULL), -22);
+	assert_int_equal(lock_manager_descriptors(lock, &fds, &n, NULL), 0);
+	assert_int_equal(n, 0);
+	assert_int_equal(lock_manager_resource_fd(lock, &disk), -1);
+	assert_int_equal(lock_manager_lost_fd(lock), -1);
+	assert_int_equal(lock_manager_adopt(lock, NULL, 0, text, NULL), 0);
+	assert_int_equal(lock_manager_adopt(lock, NULL, 1, text, NULL), -22);
+	assert_int_equal(lock_manager_release(lock, &lease, NULL), 0);
+	assert_true(lock_manager_status(lock, &lease, &status) < 0);
+	assert_int_equal(lock_manager_look(lock->driver, "/dev/null", &view, NULL), 0);
+	assert_false(view.held);
+	assert_true(lock_manager_look(lock->driver, "/nowhere/x", &view, NULL) < 0);
+	free(text);
+	free(fds);
+	lock_manager_free(lock);
+	lock_manager_free(NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_driver_is_complete),
+		cmocka_unit_test(an_unknown_driver_is_not_found),
+		cmocka_unit_test(the_nop_driver_accepts_everything_and_holds_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
