@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "launcher/disks/argv.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "launcher/disks/argv_scan.h"
+#include "launcher/disks/keyval.h"
+
+int on_exit_at_once(struct scan *scan, const struct qemu_option *option, const char *arg)
+{
+	(void)option, (void)arg;
+	scan->exits = true;
+	return 0;
+}
+
+int on_printing(struct scan *scan, const struct qemu_option *option, const char *arg)
+{
+	(void)option, (void)arg;
+	scan->prints = true;
+	return 0;
+}
+
+int on_flag(struct scan *scan, const struct qemu_option *option, const char *arg)
+{
+	(void)arg;
+	*(bool *)((char *)scan->line + option->field) = true;
+	return 0;
+}
+
+static int text_replace(char **text, const char *with)
+{
+	char *copy = strdup(with);
+
+	if (!copy)
+		return -ENOMEM;
+	free(*text);
+	*text = copy;
+	return 0;
+}
+
+int on_text(struct scan *scan, const struct qemu_option *option, const char *arg)
+{
+	return text_replace((char **)((char *)scan->line + option->field), arg);
+}
+
+int on_name(struct scan *scan, const struct qemu_option *option, const char *arg)
+{
+	_cleanup_(keyval_freep) json_t *options = NULL;
+	const char *guest;
+
+	(void)option;
+	if (keyval_parse(arg, "guest", &options) < 0)
+		return -ENOMEM;
+	guest = keyval_text(options, "guest");
+	return guest ? text_replace(&scan->line->name, guest) : 0;
+}
+
+int on_action(struct scan *scan, const struct qemu_option *option, const char *arg)
+{
+	_cleanup_(keyval_freep) json_t *options = NULL;
+	const char *shutdown;
+
+	(void)option;
+	if (keyval_parse(arg, NULL, &options) < 0)
+		return -ENOMEM;
+	shutdown = keyval_text(options, "shutdown");
+	if (shutdown)
+		scan->line->shutdown_pauses = str_equal(shutdown, "pause");
+	return 0;
+}
+
+int on_config(struct scan *scan, const struct qemu_option *option, const char *arg)
+{
+	_cleanup_(freep) char *reason = NULL;
+
+	(void)option;
+	if (asprintf(&reason, "%s %s may open a monitor: give its settings as options instead",
+		    scan->option, arg) < 0)
+		return -ENOMEM;
+	if (strv_add(&scan->line->monitors, reason) < 0)
+		return -ENOMEM;
+	return scan_not_understood(scan, arg, "disks that a config file names are not found yet");
+}
+
+char *scan_origin(const struct scan *scan, const char *arg)
+{
+	char *origin;
+
+	/* no option: a bare word */
+	if (asprintf(&origin, "%s%s%s", scan->option, *scan->option && arg ? " " : "",
+		    arg ? arg : "") < 0)
+		return NULL;
+	return origin;
+}
+
+int scan_not_understood(struct scan *scan, const char *arg, const char *why)
+{
+	_cleanup_(freep) char *origin = scan_origin(scan, arg);
+
+	if (!origin)
+		return -ENOMEM;
+	return disks_notes_add(
+		&scan->line->notes, DISKS_NOTE_NOT_UNDERSTOOD, "%s: %s", origin, why);
+}
+
+static bool is_help(const char *text, size_t len)
+{
+	return (len == 1 && *text == '?') || (len == 4 && memcmp(text, "help", 4) == 0);
+}
+
+/* Does this argument make QEMU print something and exit? */
+static bool asks_for_help(const struct qemu_option *option, const char *arg)
+{
+	size_t key_len = option->help_key ? strlen(option->help_key) : 0;
+
+	if (!option->help_key)
+		return false;
+	while (arg) {
+		size_t len = strcspn(arg, ",");
+
+		if (is_help(arg, len))
+			return true;
+		if (key_len && len > key_len && arg[key_len] == '=' &&
+			memcmp(arg, option->help_key, key_len) == 0 &&
+			is_help(arg + key_len + 1, len - key_len - 1))
+			return true;
+		arg = arg[len] ? arg + len + 1 : NULL;
+	}
+	return false;
+}
+
+/* One option with its argument; returns how many words of @argv it took, or -ENOMEM. */
+static int scan_option(struct scan *scan, char **argv)
+{
+	const char *name = argv[0] + (argv[0][1] == '-' ? 2 : 1);
+	const struct qemu_option *option = qemu_option_find(name);
+	const char *arg = NULL;
+	int code = 0;
+
+	scan->option = argv[0];
+	if (!option) {
+		/* a word that follows is more likely its argument than a disk */
+		bool skip = argv[1] && argv[1][0] != '-';
+
+		code = scan_not_understood(scan, NULL, "an option that vmlatch does not know");
+		return code < 0 ? code : skip ? 2 : 1;
+	}
+	if (option->takes_argument) {
+		arg = argv[1];
+		if (!arg) {
+			code = scan_not_understood(scan, NULL, "its argument is missing");
+			return code < 0 ? code : 1;
+		}
+		scan->prints |= asks_for_help(option, arg);
+	}
+	if (option->handle)
+		code = option->handle(scan, option, arg);
+	return code < 0 ? code : arg ? 2 : 1;
+}
+
+static int scan_words(struct scan *scan, char **argv)
+{
+	static const struct qemu_option bare_word = { "", true, on_file };
+	int taken;
+
+	if (!argv[0])
+		return 0;
+	for (argv++; *argv; argv += taken) {
+		if (argv[0][0] == '-') {
+			taken = scan_option(scan, argv);
+			if (taken < 0)
+				return taken;
+			continue;
+		}
+		scan->option = "";
+		if (on_file(scan, &bare_word, argv[0]) < 0)
+			return -ENOMEM;
+		taken = 1;
+	}
+	return 0;
+}
+
+static void scan_finish(struct scan *scan)
+{
+	size_t group, i;
+
+	for (group = 0; group < SCAN_N_GROUPS; group++) {
+		for (i = 0; i < scan->groups[group].n; i++) {
+			json_decref(scan->groups[group].items[i].options);
+			free(scan->groups[group].items[i].origin);
+		}
+		free(scan->groups[group].items);
+	}
+	free(scan->display);
+}
+
+int command_line_parse(char **argv, struct command_line *ret, struct error *err)
+{
+	struct command_line line = { .uses = json_object() };
+	_cleanup_(scan_finish) struct scan scan = { .line = &line };
+
+	if (!line.uses || scan_words(&scan, argv) < 0 || scan_finish_images(&scan) < 0 ||
+		scan_finish_monitors(&scan) < 0) {
+		command_line_finish(&line);
+		return error_set(err, -ENOMEM, "out of memory");
+	}
+	/* a help text may come after the images were opened */
+	line.starts_vm = !scan.exits && !(scan.prints && line.n_images == 0);
+	*ret = line;
+	return 0;
+}
+
+void command_line_finish(struct command_line *line)
+{
+	size_t i;
+
+	for (i = 0; i < line->n_images; i++) {
+		json_decref(line->images[i].node);
+		free(line->images[i].id);
+		free(line->images[i].origin);
+	}
+	free(line->images);
+	json_decref(line->uses);
+	strv_finish(&line->monitors);
+	disks_notes_finish(&line->notes);
+	free(line->name);
+	free(line->uuid);
+	free(line->incoming);
+	free(line->pidfile);
+	free(line->runas);
+	free(line->chroot_dir);
+	free(line->loadvm);
+	*line = (struct command_line){ 0 };
+}
+
+unsigned command_line_uses(const struct command_line *line, const char *name)
+{
+	return name ? json_integer_value(json_object_get(line->uses, name)) : 0;
+}

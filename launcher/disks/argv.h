@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "base/error.h"
+#include "base/str.h"
+#include "launcher/disks/note.h"
+
+/*
+ * What a QEMU command line says, as far as it concerns us. Pure: no file is
+ * opened, nothing is looked up on this host.
+ */
+
+/*
+ * A file name as the user or an image header gives it (it may begin with
+ * "PROTOCOL:" or "json:"), in contrast to a node's "filename", which is taken
+ * as it is. QEMU makes the same difference without a name for it.
+ */
+#define NODE_PSEUDO_FILENAME "@filename"
+
+/* One argument that makes block nodes. */
+struct argv_image {
+	json_t *node; /* as for blockdev-add, with NODE_PSEUDO_FILENAME */
+	char *id;     /* -drive id=; NULL: none */
+	char *origin; /* the argument as it was given, for people */
+};
+
+/* Who uses the image of one name (drive id or node name), as bits. */
+enum argv_use {
+	ARGV_USE_DEVICE = 1 << 0,     /* at least one device */
+	ARGV_USE_NO_SHARING = 1 << 1, /* one without share-rw=on */
+	ARGV_USE_NO_CDROM = 1 << 2,   /* one that is no CD-ROM drive */
+};
+
+struct command_line {
+	bool starts_vm; /* false: it prints something and exits, and opens no image */
+	struct argv_image *images;
+	size_t n_images;
+	json_t *uses;         /* name -> argv_use bits */
+	struct strv monitors; /* why vmlatch cannot see every command: one sentence each */
+	struct disks_notes notes;
+
+	char *name; /* -name guest= */
+	char *uuid;
+	char *incoming; /* what it waits for; NULL: no -incoming */
+	char *pidfile;
+	char *runas;
+	char *chroot_dir;
+	char *loadvm;
+	bool user_stopped; /* -S */
+	bool daemonize;
+	bool preconfig;
+	bool snapshot; /* -snapshot */
+	bool nodefaults;
+	bool no_user_config;
+	bool shutdown_pauses; /* -no-shutdown, -action shutdown=pause */
+};
+
+/*
+ * @argv	NULL-terminated; [0] is QEMU
+ * @ret		end it with command_line_finish()
+ *
+ * What cannot be understood becomes a note. Returns 0 or -ENOMEM.
+ */
+int command_line_parse(char **argv, struct command_line *ret, struct error *err);
+void command_line_finish(struct command_line *line);
+
+/* Who uses that image: argv_use bits; 0 for a NULL or unknown @name. */
+unsigned command_line_uses(const struct command_line *line, const char *name);

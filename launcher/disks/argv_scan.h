@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "launcher/disks/argv.h"
+
+/*
+ * Within the scanner: what its handlers share while they go through argv.
+ * Options that later ones may still change (-set, -snapshot) are kept as they
+ * stand and understood at the end.
+ */
+
+enum scan_group { SCAN_DRIVE, SCAN_DEVICE, SCAN_N_GROUPS };
+
+struct scan_item {
+	json_t *options; /* flat */
+	char *origin;
+};
+
+struct scan_items {
+	struct scan_item *items;
+	size_t n;
+	size_t size;
+};
+
+struct scan {
+	struct command_line *line;
+	const char *option; /* as given: "-drive", "--drive" */
+	struct scan_items groups[SCAN_N_GROUPS];
+	bool exits;  /* -version, -help: whatever else there is */
+	bool prints; /* some "help": exits too, but images may be opened before */
+	bool nographic;
+	bool no_default_monitor;
+	char *display; /* the type of the last -display; NULL: none given */
+	bool vnc;      /* somebody may connect to a VNC server */
+	bool spice;
+	bool remote; /* a -vnc or -spice of any kind: then no window opens by itself */
+};
+
+/* One of QEMU's options. */
+struct qemu_option {
+	const char *name;
+	bool takes_argument;
+	int (*handle)(struct scan *scan, const struct qemu_option *option, const char *arg);
+	size_t field;      /* for on_flag and on_text: where in struct command_line */
+	const char *extra; /* the handler's */
+	/* not NULL: a bare "help" or "?" in the argument makes QEMU print and exit, and so does
+	 * KEY=help for this key ("": for none) */
+	const char *help_key;
+};
+
+/* NULL: none of that name. Without the dashes. */
+const struct qemu_option *qemu_option_find(const char *name);
+
+/* All handlers: 0 or -ENOMEM. */
+int on_exit_at_once(struct scan *scan, const struct qemu_option *option, const char *arg);
+int on_printing(struct scan *scan, const struct qemu_option *option, const char *arg);
+int on_flag(struct scan *scan, const struct qemu_option *option, const char *arg);
+int on_text(struct scan *scan, const struct qemu_option *option, const char *arg);
+int on_name(struct scan *scan, const struct qemu_option *option, const char *arg);
+int on_action(struct scan *scan, const struct qemu_option *option, const char *arg);
+int on_config(struct scan *scan, const struct qemu_option *option, const char *arg);
+
+/* argv_image.c; @extra of on_file: the drive's other options */
+int on_drive(struct scan *scan, const struct qemu_option *option, const char *arg);
+int on_file(struct scan *scan, const struct qemu_option *option, const char *arg);
+int on_blockdev(struct scan *scan, const struct qemu_option *option, const char *arg);
+int on_device(struct scan *scan, const struct qemu_option *option, const char *arg);
+int on_global(struct scan *scan, const struct qemu_option *option, const char *arg);
+int on_machine(struct scan *scan, const struct qemu_option *option, const char *arg);
+int on_set(struct scan *scan, const struct qemu_option *option, const char *arg);
+int scan_finish_images(struct scan *scan);
+
+/* argv_monitor.c; @extra of on_serial: "default" if it replaces the default serial port */
+int on_monitor(struct scan *scan, const struct qemu_option *option, const char *arg);
+int on_serial(struct scan *scan, const struct qemu_option *option, const char *arg);
+int on_debugger(struct scan *scan, const struct qemu_option *option, const char *arg);
+int on_display(struct scan *scan, const struct qemu_option *option, const char *arg);
+int scan_finish_monitors(struct scan *scan);
+
+/* "-drive file=a": what people have typed. NULL: no memory. */
+char *scan_origin(const struct scan *scan, const char *arg);
+
+/* Something in this argument is beyond us. 0 or -ENOMEM. */
+int scan_not_understood(struct scan *scan, const char *arg, const char *why);

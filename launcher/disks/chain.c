@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "launcher/disks/chain.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "base/cleanup.h"
+#include "base/str.h"
+#include "launcher/disks/chain_walk.h"
+#include "launcher/disks/keyval.h"
+
+void chain_primary_finish(struct chain_primary *primary)
+{
+	free(primary->path);
+}
+
+int chain_refuse(struct chain *chain, const struct chain_place *place, const char *why)
+{
+	error_status(chain->err, 0, EX_DATAERR);
+	return error_set(chain->err, -EINVAL, "%s: %s", place->origin, why);
+}
+
+json_t *chain_node(const json_t *members, const char *key, const char *text)
+{
+	_cleanup_(keyval_freep) json_t *node = json_object();
+
+	if (!node || (json_is_object(members) && json_object_update(node, (json_t *)members) < 0))
+		return NULL;
+	if (text && keyval_set_text(node, key, text) < 0)
+		return NULL;
+	return take_ptr(node);
+}
+
+struct chain_place chain_place_below(const struct chain_place *up, enum block_probing probing)
+{
+	struct chain_place place = *up;
+
+	place.up = up;
+	place.image = CHAIN_NO_IMAGE;
+	place.inherits = true;
+	place.depth++;
+	if (probing == BLOCK_PROBE_AS_PARENT)
+		return place;
+	place.probe = probing == BLOCK_PROBE_ALWAYS;
+	if (place.probe)
+		place.format = NULL;
+	return place;
+}
+
+int chain_walk_child(struct chain *chain, const json_t *child, struct chain_place *place,
+	struct chain_primary *ret)
+{
+	const char *name = json_string_value(child);
+	const json_t *node = child;
+
+	if (name) {
+		node = json_object_get(chain->nodes, name);
+		place->inherits = false;
+		place->uses |= command_line_uses(chain->line, name);
+		if (json_object_set_new_nocheck(chain->followed, name, json_true()) < 0)
+			return -ENOMEM;
+		if (!node)
+			return disks_notes_add(&chain->notes, DISKS_NOTE_NOT_UNDERSTOOD,
+				"%s: there is no block node '%s'", place->origin, name);
+	}
+	return json_is_object(node) ? chain_walk_node(chain, node, place, ret) : 0;
+}
+
+/* The first child that is a file has what a format above looks for. */
+static int child_walk_keep_first(struct chain *chain, const json_t *child,
+	const struct chain_place *place, struct chain_primary *ret)
+{
+	struct chain_primary primary = CHAIN_PRIMARY_INIT;
+	struct chain_place own = *place;
+	int code = chain_walk_child(chain, child, &own, &primary);
+
+	if (code == 0 && ret->image == CHAIN_NO_IMAGE && primary.image != CHAIN_NO_IMAGE)
+		*ret = primary;
+	else
+		chain_primary_finish(&primary);
+	return code;
+}
+
+int chain_walk_children(struct chain *chain, const json_t *node, const struct chain_place *place,
+	struct chain_primary *ret)
+{
+	const char *name = keyval_text(node, "driver");
+	const struct block_driver *driver = block_driver_find(name);
+	bool format = !name || (driver && driver->kind == BLOCK_FORMAT);
+	int code = 0;
+	size_t i;
+
+	for (i = 0; i < block_children_n && code == 0; i++) {
+		const struct block_child *row = &block_children[i];
+		enum block_probing probing = format ? row->under_format : row->under_filter;
+		struct chain_place below = chain_place_below(place, probing);
+		json_t *value = json_object_get(node, row->key);
+
+		if (!value || (format && strcmp(row->key, "file") == 0))
+			continue;
+		if (probing == BLOCK_PROBE_NEVER)
+			below.format = "raw"; /* nobody looks for a format in it */
+		if (!row->array) {
+			code = child_walk_keep_first(chain, value, &below, ret);
+			continue;
+		}
+		for (void *at = json_object_iter(value); at && code == 0;
+			at = json_object_iter_next(value, at))
+			code = child_walk_keep_first(
+				chain, json_object_iter_value(at), &below, ret);
+	}
+	return code;
+}
+
+static int file_walk(struct chain *chain, const json_t *node, struct chain_place *place,
+	struct chain_primary *ret)
+{
+	const char *pseudo = keyval_text(node, NODE_PSEUDO_FILENAME);
+	const char *name = keyval_text(node, "filename");
+
+	if (pseudo && !block_driver_from_filename(pseudo, &name))
+		name = pseudo;
+	if (!name)
+		return 0; /* QEMU refuses it */
+	if (str_starts(name, "/dev/fdset/"))
+		return disks_notes_add(&chain->notes, DISKS_NOTE_NOT_UNDERSTOOD,
+			"%s: files passed by -add-fd are not found yet", place->origin);
+	if (place->probe) /* a file node on its own: its bytes are the disk */
+		place->format = "raw";
+	return chain_visit_file(chain, name, place, ret);
+}
+
+/* "blkdebug:CONFIG:IMAGE" and "blkverify:RAW:IMAGE" as nodes. NULL: no memory. */
+static json_t *filter_node(const json_t *node, const char *pseudo)
+{
+	const char *colon = strchr(pseudo, ':');
+	const char *second = colon ? strchr(colon + 1, ':') : NULL;
+	bool verify = str_starts(pseudo, "blkverify:");
+	_cleanup_(keyval_freep) json_t *made = chain_node(node, NULL, NULL);
+	_cleanup_(freep) char *first = NULL;
+
+	if (!made || !second)
+		return take_ptr(made);
+	first = strndup(colon + 1, second - colon - 1);
+	if (!first || json_object_set_new_nocheck(made, verify ? "test" : "image",
+			      chain_node(NULL, NODE_PSEUDO_FILENAME, second + 1)) < 0)
+		return NULL;
+	if (verify && json_object_set_new_nocheck(
+			      made, "raw", chain_node(NULL, NODE_PSEUDO_FILENAME, first)) < 0)
+		return NULL;
+	if (keyval_set_text(made, "driver", verify ? "blkverify" : "blkdebug") < 0)
+		return NULL;
+	return take_ptr(made);
+}
+
+static int filter_walk(struct chain *chain, const json_t *node, struct chain_place *place,
+	struct chain_primary *ret)
+{
+	const char *pseudo = keyval_text(node, NODE_PSEUDO_FILENAME);
+	_cleanup_(keyval_freep) json_t *made = NULL;
+
+	if (!pseudo)
+		return chain_walk_children(chain, node, place, ret);
+	made = filter_node(node, pseudo);
+	return made ? chain_walk_children(chain, made, place, ret) : -ENOMEM;
+}
+
+static int network_walk(struct chain *chain, const json_t *node, struct chain_place *place,
+	struct chain_primary *ret)
+{
+	(void)node, (void)ret;
+	return disks_notes_add(&chain->notes, DISKS_NOTE_NETWORK,
+		"%s: an image on the network has no file that could be locked", place->origin);
+}
+
+static int unlockable_walk(struct chain *chain, const json_t *node, struct chain_place *place,
+	struct chain_primary *ret)
+{
+	(void)node, (void)ret;
+	return disks_notes_add(&chain->notes, DISKS_NOTE_UNLOCKABLE,
+		"%s: a directory or a device of its own kind cannot be locked", place->origin);
+}
+
+static int nothing_walk(struct chain *chain, const json_t *node, struct chain_place *place,
+	struct chain_primary *ret)
+{
+	(void)chain, (void)node, (void)place, (void)ret;
+	return 0;
+}
+
+typedef int walk_fn(struct chain *chain, const json_t *node, struct chain_place *place,
+	struct chain_primary *ret);
+
+static walk_fn *const walks[] = {
+	[BLOCK_FILE] = file_walk,
+	[BLOCK_FORMAT] = chain_walk_format,
+	[BLOCK_FILTER] = filter_walk,
+	[BLOCK_NETWORK] = network_walk,
+	[BLOCK_UNLOCKABLE] = unlockable_walk,
+	[BLOCK_NOTHING] = nothing_walk,
+};
+
+/* "json:{...}" is a node in the shape of a name; what stands beside it goes over it. */
+static int json_walk(struct chain *chain, const json_t *node, const struct chain_place *place,
+	struct chain_primary *ret)
+{
+	const char *text = keyval_text(node, NODE_PSEUDO_FILENAME) + strlen("json:");
+	struct chain_place below = *place;
+	_cleanup_(keyval_freep) json_t *flat = NULL;
+	_cleanup_(keyval_freep) json_t *made = NULL;
+	struct error why = { 0 };
+	int code;
+
+	below.depth++;
+	code = keyval_parse_json(text, &flat, &why);
+	if (code == 0)
+		code = keyval_nest(flat, &made, &why);
+	if (code == -EINVAL)
+		return chain_refuse(chain, place, why.text);
+	json_object_del((json_t *)made, NODE_PSEUDO_FILENAME);
+	if (code < 0 || json_object_update_missing(made, (json_t *)node) < 0)
+		return -ENOMEM;
+	json_object_del(made, NODE_PSEUDO_FILENAME);
+	return chain_walk_node(chain, made, &below, ret);
+}
+
+/* What the node itself says goes over what its parent says. */
+static void place_enter(const struct chain *chain, const json_t *node, struct chain_place *place)
+{
+	bool inherits = place->inherits;
+	bool automatic =
+		keyval_bool(node, "auto-read-only", inherits ? place->auto_read_only : false);
+	bool read_only = keyval_bool(node, "read-only", inherits ? !place->writable : false);
+
+	/* automatic: writable as soon as something above wants to write */
+	place->writable = !read_only && (inherits || !automatic || place->writable);
+	place->auto_read_only = automatic;
+	place->uses |= command_line_uses(chain->line, keyval_text(node, "node-name"));
+}
+
+int chain_walk_node(struct chain *chain, const json_t *node, const struct chain_place *at,
+	struct chain_primary *ret)
+{
+	const char *pseudo = keyval_text(node, NODE_PSEUDO_FILENAME);
+	const char *name = keyval_text(node, "driver");
+	const struct block_driver *driver;
+	struct chain_place place = *at;
+	const char *rest;
+
+	if (++chain->visits > CHAIN_VISITS_MAX || place.depth > CHAIN_DEPTH_MAX)
+		return chain_refuse(
+			chain, &place, "block nodes are nested too deep, or refer to themselves");
+	if (pseudo && str_starts(pseudo, "json:"))
+		return json_walk(chain, node, &place, ret);
+	place_enter(chain, node, &place);
+	if (!name && place.probe)
+		return chain_walk_format(chain, node, &place, ret);
+	if (!name)
+		name = pseudo ? block_driver_from_filename(pseudo, &rest) : "file";
+	driver = block_driver_find(name);
+	if (driver)
+		return walks[driver->kind](chain, node, &place, ret);
+	if (disks_notes_add(&chain->notes, DISKS_NOTE_UNKNOWN_DRIVER,
+		    "%s: vmlatch does not know the block driver '%s'", place.origin,
+		    name ? name : pseudo) < 0)
+		return -ENOMEM;
+	return chain_walk_children(chain, node, &place, ret);
+}
+
+void disk_image_finish(struct disk_image *image)
+{
+	free(image->path);
+	free(image->header);
+}
+
+void chain_finish(struct chain *chain)
+{
+	size_t i;
+
+	for (i = 0; i < chain->n_images; i++)
+		disk_image_finish(&chain->images[i]);
+	free(chain->images);
+	free(chain->cwd);
+	resource_set_finish(&chain->set);
+	disks_notes_finish(&chain->notes);
+	*chain = (struct chain){ 0 };
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/credentials.h"
+#include "base/error.h"
+#include "launcher/disks/argv.h"
+#include "launcher/disks/image.h"
+#include "launcher/disks/note.h"
+#include "locking/resource.h"
+
+/*
+ * From block nodes to files: which files QEMU opens for them, the backing files
+ * that the images' own headers name included, and what it may do to each.
+ * Reads headers; never writes, never blocks, never opens anything but regular
+ * files and block devices.
+ */
+
+/* A hostile image can name another one for ever. */
+#define CHAIN_IMAGES_MAX 200   /* backing files of backing files of ... */
+#define CHAIN_DEPTH_MAX  500   /* nodes in nodes */
+#define CHAIN_VISITS_MAX 20000 /* nodes in all */
+
+#define CHAIN_NO_IMAGE SIZE_MAX
+
+/* One file or device, however often and by whichever name it is used. */
+struct disk_image {
+	struct resource_identity id;
+	char *path;         /* absolute; the first name it was found by */
+	const char *format; /* the driver's name in QEMU; NULL: QEMU does not ask */
+	bool backing;       /* found as a backing file */
+	size_t parent;      /* whose backing or data file it is; CHAIN_NO_IMAGE: none */
+	bool probed;        /* its header was read: */
+	enum image_format found;
+	struct image *header; /* NULL: it names no other file */
+};
+
+void disk_image_finish(struct disk_image *image);
+
+/* All zeroes with the first four set is ready; chain_finish() ends it, @cwd included. */
+struct chain {
+	const struct command_line *line;
+	const struct credentials *credentials;
+	bool readonly_locks; /* false: what is only read is not in the set */
+	char *cwd;           /* what QEMU's relative names relate to */
+
+	struct resource_set set;
+	struct disks_notes notes;
+	struct disk_image *images;
+	size_t n_images;
+	size_t size;
+
+	/* only while chain_follow() is at work */
+	struct error *err;
+	json_t *nodes;      /* by node name or drive id */
+	json_t *references; /* the names that other nodes refer to */
+	json_t *followed;   /* those of them that were found that way */
+	size_t visits;
+};
+
+void chain_finish(struct chain *chain);
+
+/*
+ * Follow all images of chain->line.
+ *
+ * Returns 0 or -errno with a sentence and an exit status: a file is not there
+ * (66), may not be read (77), or a chain that nobody can follow (65).
+ */
+int chain_follow(struct chain *chain, struct error *err);

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "launcher/disks/chain_walk.h"
+
+/* One file of a chain. It is looked at first, and opened only if that does no harm. */
+
+static int status_from_errno(int number)
+{
+	switch (number) {
+	case ENOENT:
+	case ENOTDIR:
+	case ENXIO:
+	case ENOMEDIUM:
+		return EX_NOINPUT;
+	case EACCES:
+	case EPERM:
+		return EX_NOPERM;
+	case ELOOP:
+	case ENAMETOOLONG:
+		return EX_DATAERR;
+	default:
+		return EX_OSERR;
+	}
+}
+
+static int file_error(struct chain *chain, const struct chain_place *place, const char *path)
+{
+	int number = errno;
+
+	error_status(chain->err, 0, status_from_errno(number));
+	return error_set(chain->err, -number, "%s: %s: %s", place->origin, path, strerror(number));
+}
+
+static int file_refuse(
+	struct chain *chain, const struct chain_place *place, const char *path, const char *why)
+{
+	chain_refuse(chain, place, why);
+	return error_set(chain->err, -EINVAL, "%s: %s: %s", place->origin, path, why);
+}
+
+/* A file that the kernel makes up: reading it may do something. */
+static bool is_pseudo_file(const char *path, const struct stat *st)
+{
+	static const long magics[] = { PROC_SUPER_MAGIC, SYSFS_MAGIC, DEBUGFS_MAGIC, TRACEFS_MAGIC,
+		SECURITYFS_MAGIC, CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, BPF_FS_MAGIC };
+	struct statfs fs;
+	size_t i;
+
+	/* such files take no room; most others do, and need no second look */
+	if (st->st_blocks > 0 || statfs(path, &fs) < 0)
+		return false;
+	for (i = 0; i < sizeof(magics) / sizeof(*magics); i++) {
+		if (fs.f_type == magics[i])
+			return true;
+	}
+	return false;
+}
+
+/* Returns 0; FILE_SKIPPED (a note says why); or -errno. */
+enum { FILE_SKIPPED = 1 };
+static int file_check_type(struct chain *chain, const struct chain_place *place, const char *path,
+	const struct stat *st)
+{
+	switch (st->st_mode & S_IFMT) {
+	case S_IFREG:
+		if (is_pseudo_file(path, st))
+			return file_refuse(
+				chain, place, path, "a file of the kernel's own is no disk");
+		return 0;
+	case S_IFBLK:
+		return 0;
+	case S_IFCHR:
+		if (disks_notes_add(&chain->notes, DISKS_NOTE_UNLOCKABLE,
+			    "%s: %s is a character device and cannot be locked", place->origin,
+			    path) < 0)
+			return -ENOMEM;
+		return FILE_SKIPPED;
+	case S_IFDIR:
+		return file_refuse(chain, place, path, "a directory is no disk");
+	default:
+		return file_refuse(chain, place, path, "neither a file nor a block device");
+	}
+}
+
+/* Understand the first @size bytes; @bytes has room for them. */
+static int header_parse(struct chain *chain, int fd, uint8_t *bytes, size_t size, struct image *ret)
+{
+	struct stat st;
+	uint64_t file_size;
+	ssize_t n;
+
+	n = pread(fd, bytes, size, 0);
+	if (n < 0)
+		return error_set(chain->err, -errno, "%s", strerror(errno));
+	file_size = n;
+	/* a short read is the end, whatever stat() says (of a device it says nothing) */
+	if ((size_t)n == size && fstat(fd, &st) == 0)
+		file_size = S_ISREG(st.st_mode) ? (uint64_t)st.st_size : UINT64_MAX;
+	return image_parse(bytes, n, file_size, ret, chain->err);
+}
+
+/* Open what @st was seen of, and nothing else. Returns the descriptor or -errno. */
+static int image_open(struct chain *chain, const char *path, const struct stat *st)
+{
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	struct stat now;
+
+	if (fd < 0 || fstat(fd, &now) < 0)
+		return error_set(chain->err, -errno, "%s", strerror(errno));
+	if (now.st_dev != st->st_dev || now.st_ino != st->st_ino)
+		return error_set(chain->err, -EINVAL, "replaced while it was looked at");
+	return take_fd(&fd);
+}
+
+static int header_read(
+	struct chain *chain, const char *path, const struct stat *st, struct image *ret)
+{
+	_cleanup_(closep) int fd = image_open(chain, path, st);
+	_cleanup_(freep) uint8_t *more = NULL;
+	uint8_t bytes[IMAGE_HEADER_SIZE];
+	int code;
+
+	if (fd < 0)
+		return fd;
+	code = header_parse(chain, fd, bytes, sizeof(bytes), ret);
+	if (code != IMAGE_NEEDS_MORE)
+		return code;
+	more = malloc(ret->needed);
+	if (!more)
+		return -ENOMEM;
+	code = header_parse(chain, fd, more, ret->needed, ret);
+	return code == IMAGE_NEEDS_MORE
+		       ? error_set(chain->err, -EINVAL, "written to while it was read")
+		       : code;
+}
+
+/* Find out what the image says about itself, and keep what it says of other files. */
+static int image_probe(
+	struct chain *chain, const char *path, const struct stat *st, struct disk_image *image)
+{
+	struct image found;
+	int code = header_read(chain, path, st, &found);
+
+	if (code < 0)
+		return code;
+	image->found = found.format;
+	image->probed = true;
+	if (!*found.backing && !*found.data_file)
+		return 0;
+	image->header = malloc(sizeof(found));
+	if (!image->header)
+		return -ENOMEM;
+	*image->header = found;
+	return 0;
+}
+
+/* Its index among the images; a new one if it was not met before. */
+static int image_find(struct chain *chain, const struct stat *st, const char *path, size_t *ret)
+{
+	struct resource_identity id = { .dev = st->st_dev, .ino = st->st_ino };
+	struct disk_image image = { .id = id, .parent = CHAIN_NO_IMAGE };
+	size_t i;
+
+	for (i = 0; i < chain->n_images; i++) {
+		if (resource_identity_equal(&chain->images[i].id, &id)) {
+			*ret = i;
+			return 0;
+		}
+	}
+	if (chain->n_images == chain->size) {
+		size_t size = chain->size ? chain->size * 2 : 16;
+		struct disk_image *grown = reallocarray(chain->images, size, sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		chain->images = grown;
+		chain->size = size;
+	}
+	image.path = strdup(path);
+	if (!image.path)
+		return -ENOMEM;
+	chain->images[chain->n_images] = image;
+	*ret = chain->n_images++;
+	return 0;
+}
+
+/* Is there anything in the header that we need? */
+static bool wants_header(const struct chain_place *place)
+{
+	static const char *const followed[] = { "qcow2", "qcow", "qed" };
+	size_t i;
+
+	if (!place->format)
+		return true;
+	for (i = 0; i < sizeof(followed) / sizeof(*followed); i++) {
+		if (strcmp(place->format, followed[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Is one of the images above the same file? */
+static bool is_loop(const struct chain_place *place, size_t image)
+{
+	for (; place; place = place->up) {
+		if (place->image == image)
+			return true;
+	}
+	return false;
+}
+
+/* The strongest thing that QEMU may do to this file. */
+static enum resource_mode mode_find(
+	const char *path, const struct chain_place *place, const char *format)
+{
+	bool device = place->uses & ARGV_USE_DEVICE;
+	bool plain = place->plain && strcmp(format, "raw") == 0;
+
+	if (!place->writable)
+		return RESOURCE_READER;
+	/* QEMU opens it for writing only when a device (or job) wants to write, and if it may */
+	if (place->auto_read_only && plain && device && !(place->uses & ARGV_USE_NO_CDROM))
+		return RESOURCE_READER;
+	if (place->auto_read_only && faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) < 0)
+		return RESOURCE_READER;
+	/* metadata cannot be shared, whatever the device allows */
+	if (plain && device && !(place->uses & ARGV_USE_NO_SHARING))
+		return RESOURCE_SHARED;
+	return RESOURCE_EXCLUSIVE;
+}
+
+static int set_add(struct chain *chain, const struct disk_image *image, enum resource_mode mode,
+	const struct chain_place *place)
+{
+	struct resource resource = {
+		.kind = RESOURCE_DISK,
+		.mode = mode,
+		.path = image->path,
+		.origin = (char *)place->origin,
+		.id = image->id,
+	};
+
+	if (mode == RESOURCE_READER && !chain->readonly_locks)
+		return 0;
+	return resource_set_add(&chain->set, &resource, NULL);
+}
+
+static char *path_absolute(const struct chain *chain, const char *name)
+{
+	char *path;
+
+	if (*name == '/')
+		return strdup(name);
+	return asprintf(&path, "%s/%s", chain->cwd, name) < 0 ? NULL : path;
+}
+
+/* Which image this file belongs to. */
+static size_t parent_find(const struct chain_place *place)
+{
+	for (; place; place = place->up) {
+		if (place->image != CHAIN_NO_IMAGE)
+			return place->image;
+	}
+	return CHAIN_NO_IMAGE;
+}
+
+/* The image is known: its header, its format, its place in the set. */
+static int image_visit(struct chain *chain, const struct stat *st, const struct chain_place *place,
+	struct disk_image *image)
+{
+	const char *format = place->format;
+	int code;
+
+	if (!image->probed && wants_header(place)) {
+		code = image_probe(chain, image->path, st, image);
+		if (code < 0) {
+			error_status(chain->err, 0,
+				code == -EINVAL ? EX_DATAERR : status_from_errno(-code));
+			return error_prefix(chain->err, code, "%s: %s", place->origin, image->path);
+		}
+	}
+	if (!format)
+		format = image_format_name(image->found);
+	if (!image->format) {
+		image->format = block_driver_find(format) ? block_driver_find(format)->name : "raw";
+		image->backing = place->backing;
+		image->parent = parent_find(place);
+	}
+	return set_add(chain, image, mode_find(image->path, place, format), place);
+}
+
+int chain_visit_file(struct chain *chain, const char *name, const struct chain_place *place,
+	struct chain_primary *ret)
+{
+	_cleanup_(freep) char *path = path_absolute(chain, name);
+	struct stat st;
+	size_t index;
+	int code;
+
+	if (!path)
+		return -ENOMEM;
+	if (stat(path, &st) < 0)
+		return file_error(chain, place, path);
+	code = file_check_type(chain, place, path, &st);
+	if (code != 0)
+		return code == FILE_SKIPPED ? 0 : code;
+	code = image_find(chain, &st, path, &index);
+	if (code < 0)
+		return code;
+	if (is_loop(place, index))
+		return file_refuse(chain, place, path, "its backing files lead back to it");
+	code = image_visit(chain, &st, place, &chain->images[index]);
+	if (code < 0)
+		return code;
+	ret->image = index;
+	ret->path = take_ptr(path);
+	return 0;
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/str.h"
+#include "launcher/disks/chain_walk.h"
+#include "launcher/disks/keyval.h"
+
+/* A format node: first its file, then what that file's header and the user say of others. */
+
+/* The "file" may be given as a bare name, as a node, or both. */
+static int file_walk(struct chain *chain, const json_t *node, const struct chain_place *place,
+	struct chain_primary *ret)
+{
+	const char *pseudo = keyval_text(node, NODE_PSEUDO_FILENAME);
+	const char *filename = keyval_text(node, "filename");
+	const json_t *file = json_object_get(node, "file");
+	struct chain_place below = chain_place_below(place, BLOCK_PROBE_NEVER);
+	_cleanup_(keyval_freep) json_t *made = NULL;
+
+	if (file && !pseudo)
+		return chain_walk_child(chain, file, &below, ret);
+	if (!pseudo && !filename)
+		return 0;
+	made = pseudo ? chain_node(file, NODE_PSEUDO_FILENAME, pseudo)
+		      : chain_node(NULL, "filename", filename);
+	return made ? chain_walk_node(chain, made, &below, ret) : -ENOMEM;
+}
+
+/* A name in a header relates to the directory of the image that has it. */
+static char *name_beside(const char *name, const char *image_path)
+{
+	const char *slash = strrchr(image_path, '/');
+	const char *rest;
+	char *path;
+
+	block_driver_from_filename(name, &rest);
+	if (*name == '/' || rest != name || !slash)
+		return strdup(name);
+	if (asprintf(&path, "%.*s/%s", (int)(slash - image_path), image_path, name) < 0)
+		return NULL;
+	return path;
+}
+
+/* Was the backing node given whole, so that the header does not count? */
+static bool backing_is_explicit(const json_t *backing)
+{
+	return json_is_string(backing) || json_object_get(backing, "file");
+}
+
+static bool backing_is_off(const json_t *backing)
+{
+	return json_is_null(backing) || (json_is_string(backing) && !*json_string_value(backing));
+}
+
+/* The backing node from the header, and what the user says on top. NULL: no memory. */
+static json_t *backing_node(const struct chain_primary *primary, const json_t *given)
+{
+	const struct image *header = primary->header;
+	_cleanup_(freep) char *name = name_beside(header->backing, primary->path);
+	_cleanup_(keyval_freep) json_t *node = NULL;
+
+	if (!name)
+		return NULL;
+	node = chain_node(given, NODE_PSEUDO_FILENAME, name);
+	if (node && *header->backing_format && !json_object_get(node, "driver") &&
+		keyval_set_text(node, "driver", header->backing_format) < 0)
+		return NULL;
+	return take_ptr(node);
+}
+
+static int backing_walk(struct chain *chain, const json_t *node, const struct chain_place *place,
+	const struct chain_primary *primary)
+{
+	_cleanup_(chain_primary_finish) struct chain_primary ignored = CHAIN_PRIMARY_INIT;
+	struct chain_place below = chain_place_below(place, BLOCK_PROBE_ALWAYS);
+	const json_t *given = json_object_get(node, "backing");
+	_cleanup_(keyval_freep) json_t *made = NULL;
+	_cleanup_(freep) char *origin = NULL;
+	bool is_explicit = backing_is_explicit(given);
+
+	if (backing_is_off(given))
+		return 0;
+	if (!is_explicit && !(primary->header && *primary->header->backing))
+		return 0;
+	below.writable = below.auto_read_only = false;
+	below.plain = below.backing = true;
+	below.uses = 0;
+	if (++below.images_deep > CHAIN_IMAGES_MAX)
+		return chain_refuse(
+			chain, place, "more than 200 backing files, one behind the other");
+	if (is_explicit)
+		return chain_walk_child(chain, given, &below, &ignored);
+	made = backing_node(primary, given);
+	if (!made || asprintf(&origin, "backing file of %s", primary->path) < 0)
+		return -ENOMEM;
+	below.origin = origin;
+	return chain_walk_node(chain, made, &below, &ignored);
+}
+
+/* qcow2: the data may be in another file, which is written like the image itself. */
+static int data_file_walk(struct chain *chain, const json_t *node, const struct chain_place *place,
+	const struct chain_primary *primary)
+{
+	_cleanup_(chain_primary_finish) struct chain_primary ignored = CHAIN_PRIMARY_INIT;
+	struct chain_place below = chain_place_below(place, BLOCK_PROBE_NEVER);
+	_cleanup_(keyval_freep) json_t *made = NULL;
+	_cleanup_(freep) char *origin = NULL;
+
+	if (!primary->header || !*primary->header->data_file || json_object_get(node, "data-file"))
+		return 0;
+	made = chain_node(NULL, NODE_PSEUDO_FILENAME, primary->header->data_file);
+	if (!made || asprintf(&origin, "data file of %s", primary->path) < 0)
+		return -ENOMEM;
+	below.format = "raw";
+	below.origin = origin;
+	return chain_walk_node(chain, made, &below, &ignored);
+}
+
+static int vmdk_note(
+	struct chain *chain, const struct chain_place *place, const struct chain_primary *primary)
+{
+	return disks_notes_add(&chain->notes, DISKS_NOTE_NOT_UNDERSTOOD,
+		"%s: %s: extents and backing files of vmdk images are not followed yet",
+		place->origin, primary->path);
+}
+
+int chain_walk_format(struct chain *chain, const json_t *node, struct chain_place *place,
+	struct chain_primary *ret)
+{
+	const char *format = keyval_text(node, "driver");
+	const struct disk_image *image;
+	int code;
+
+	/* a raw node in between hides nothing from the format above it */
+	if (place->probe || !str_equal(format, "raw"))
+		place->format = format;
+	place->plain = place->plain && (!format || str_equal(format, "raw"));
+	code = file_walk(chain, node, place, ret);
+	if (code < 0)
+		return code;
+	if (ret->image != CHAIN_NO_IMAGE) {
+		image = &chain->images[ret->image];
+		place->image = ret->image;
+		if (!format)
+			format = image->probed ? image_format_name(image->found) : "raw";
+		/* the header counts if QEMU takes the image for what it says it is */
+		ret->header = NULL;
+		if (image->probed && strcmp(format, image_format_name(image->found)) == 0)
+			ret->header = image->header;
+		if (strcmp(format, "vmdk") == 0 && vmdk_note(chain, place, ret) < 0)
+			return -ENOMEM;
+	}
+	code = chain_walk_children(chain, node, place, ret);
+	if (code == 0)
+		code = data_file_walk(chain, node, place, ret);
+	return code < 0 ? code : backing_walk(chain, node, place, ret);
+}

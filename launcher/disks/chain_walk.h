@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "launcher/disks/block_driver.h"
+#include "launcher/disks/chain.h"
+
+/*
+ * Within the walk. It goes down the tree of nodes as QEMU's opening does. All
+ * functions here return 0 or -errno, with the sentence in chain->err.
+ */
+
+/* Where a node stands. */
+struct chain_place {
+	const struct chain_place *up;
+	size_t image;       /* what this node's backing and data files belong to */
+	const char *origin; /* for people */
+	const char *format; /* the format on top of this file; NULL: look into its header */
+	bool probe;         /* without a driver: look for a format, not for a protocol */
+	bool inherits;      /* given inside its parent, so it takes over what the parent has */
+	bool writable;
+	bool auto_read_only;
+	bool plain; /* no format with metadata above */
+	bool backing;
+	unsigned uses; /* argv_use bits of everything above */
+	unsigned depth;
+	unsigned images_deep;
+};
+
+/* The file that a node keeps its data in. */
+struct chain_primary {
+	size_t image; /* CHAIN_NO_IMAGE: not a file of this host */
+	char *path;   /* by which it was found this time; what relative names relate to */
+	const struct image *header; /* NULL: it has none that counts */
+};
+#define CHAIN_PRIMARY_INIT              \
+	{                               \
+		.image = CHAIN_NO_IMAGE \
+	}
+void chain_primary_finish(struct chain_primary *primary);
+
+struct chain_place chain_place_below(const struct chain_place *up, enum block_probing probing);
+
+/* A new node: a copy of @members (NULL: none) and {key: text} (NULL: not). NULL: no memory. */
+json_t *chain_node(const json_t *members, const char *key, const char *text);
+
+/* That exit status 65; returns -EINVAL. */
+int chain_refuse(struct chain *chain, const struct chain_place *place, const char *why);
+
+/* One node, and all below it. */
+int chain_walk_node(struct chain *chain, const json_t *node, const struct chain_place *at,
+	struct chain_primary *ret);
+
+/* A child: an object, or the name of a node that is somewhere else. @place becomes the child's. */
+int chain_walk_child(struct chain *chain, const json_t *child, struct chain_place *place,
+	struct chain_primary *ret);
+
+/* All that the table of children knows; a format's own "file" is left out. */
+int chain_walk_children(struct chain *chain, const json_t *node, const struct chain_place *place,
+	struct chain_primary *ret);
+
+/* chain_format.c: a format node: its file, its data file, its backing file */
+int chain_walk_format(struct chain *chain, const json_t *node, struct chain_place *place,
+	struct chain_primary *ret);
+
+/* chain_file.c: look at one file and add it to the set; @ret may stay empty */
+int chain_visit_file(struct chain *chain, const char *name, const struct chain_place *place,
+	struct chain_primary *ret);

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "launcher/disks/disks.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "launcher/disks/keyval.h"
+
+/* QEMU reads it before anything else, unless it is told not to. */
+#define DEFAULT_CONFIG "/etc/qemu/qemu.conf"
+
+void disks_finish(struct disks *disks)
+{
+	size_t i;
+
+	for (i = 0; i < disks->n_images; i++)
+		disk_image_finish(&disks->images[i]);
+	free(disks->images);
+	command_line_finish(&disks->line);
+	resource_set_finish(&disks->set);
+	disks_notes_finish(&disks->notes);
+	*disks = (struct disks){ 0 };
+}
+
+/* Follow the images of @disks->line. */
+static int images_follow(struct disks *disks, const struct disks_params *params, struct error *err)
+{
+	_cleanup_(chain_finish) struct chain chain = {
+		.line = &disks->line,
+		.credentials = params->credentials,
+		.readonly_locks = params->readonly_locks,
+		.cwd = getcwd(NULL, 0),
+		/* so that all notes are in one list, the command line's first */
+		.notes = disks->line.notes,
+	};
+	int code;
+
+	disks->line.notes = (struct disks_notes){ 0 };
+	if (!chain.cwd)
+		return error_set(err, -errno, "our own directory: %s", strerror(errno));
+	code = chain_follow(&chain, err);
+	if (code < 0)
+		return code;
+	disks->set = chain.set;
+	disks->images = take_ptr(chain.images);
+	disks->n_images = chain.n_images;
+	disks->notes = chain.notes;
+	chain.set = (struct resource_set){ 0 };
+	chain.notes = (struct disks_notes){ 0 };
+	chain.n_images = 0;
+	return 0;
+}
+
+static int config_check(struct command_line *line)
+{
+	if (line->no_user_config || access(DEFAULT_CONFIG, F_OK) < 0)
+		return 0;
+	if (strv_add(&line->monitors, DEFAULT_CONFIG " may open a monitor: add '-no-user-config'") <
+		0)
+		return -ENOMEM;
+	return disks_notes_add(&line->notes, DISKS_NOTE_NOT_UNDERSTOOD,
+		DEFAULT_CONFIG ": disks that a config file names are not found yet: add "
+			       "'-no-user-config'");
+}
+
+int disks_from_argv(
+	char **argv, const struct disks_params *params, struct disks *ret, struct error *err)
+{
+	_cleanup_(disks_finish) struct disks disks = { 0 };
+	int code;
+
+	code = command_line_parse(argv, &disks.line, err);
+	if (code < 0)
+		return code;
+	if (config_check(&disks.line) < 0)
+		return error_set(err, -ENOMEM, "out of memory");
+	code = images_follow(&disks, params, err);
+	if (code < 0)
+		return code;
+	*ret = disks;
+	disks = (struct disks){ 0 };
+	return 0;
+}
+
+/* -drive's node for a plain path, and the uses that lead to the wanted mode. */
+static int path_line(const char *path, enum resource_mode mode, struct command_line *line)
+{
+	struct argv_image *image = calloc(1, sizeof(*image));
+	unsigned uses = mode == RESOURCE_SHARED ? ARGV_USE_DEVICE | ARGV_USE_NO_CDROM : 0;
+
+	line->images = image;
+	line->uses = json_object();
+	if (!image || !line->uses)
+		return -ENOMEM;
+	line->n_images = 1;
+	image->id = strdup("disk");
+	image->origin = strdup("disk");
+	image->node = json_pack("{s:{}, s:b}", "file", "read-only", mode == RESOURCE_READER);
+	if (!image->id || !image->origin || !image->node ||
+		json_object_set_new(line->uses, "disk", json_integer(uses)) < 0)
+		return -ENOMEM;
+	return keyval_set_text(json_object_get(image->node, "file"), "filename", path);
+}
+
+int disks_from_path(const char *path, enum resource_mode mode, const struct disks_params *params,
+	struct disks *ret, struct error *err)
+{
+	_cleanup_(disks_finish) struct disks disks = { 0 };
+	int code;
+
+	if (path_line(path, mode, &disks.line) < 0)
+		return error_set(err, -ENOMEM, "out of memory");
+	code = images_follow(&disks, params, err);
+	if (code < 0)
+		return code;
+	*ret = disks;
+	disks = (struct disks){ 0 };
+	return 0;
+}
+
+const struct disk_image *disks_find_image(
+	const struct disks *disks, const struct resource *resource)
+{
+	size_t i;
+
+	for (i = 0; i < disks->n_images; i++) {
+		if (resource_identity_equal(&disks->images[i].id, &resource->id))
+			return &disks->images[i];
+	}
+	return NULL;
+}
