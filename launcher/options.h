@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "launcher/option_table.h"
 
 /*
  * The options of 'run' and 'check', from the command line, the config files and
@@ -52,18 +53,34 @@ struct options {
 	enum log_format log_format;
 	bool json;        /* check --json */
 	char **qemu_argv; /* borrowed from main's argv, NULL-terminated; [0] is QEMU */
+
+	uint64_t on_command_line; /* a bit for each row of the table: no config file changes it */
 };
 
 void options_finish(struct options *options);
 
+/* The rows: what can be given, for --help, completion and the config files. */
+extern const struct option_table run_options;
+
 /*
- * Parse what stands behind 'run' or 'check'.
+ * Parse what stands behind 'run' or 'check', and the config files: --config, or
+ * vmlatch.conf and vmlatch.conf.d of the config directory (config_dir()).
  *
  * @argv	[0] is the verb; borrowed, must outlive @ret
  *
  * Returns 0 or -errno with a sentence and its exit status (64 usage, 66 or 78 config).
  */
 int options_parse(char **argv, struct options *ret, struct error *err);
+
+/* The part of options_parse() that reads files: what the command line left open. */
+int options_apply_global_config(struct options *options, struct error *err);
+
+/*
+ * vm/NAME.conf of the config directory: stronger than the other files, weaker
+ * than the command line. For the time when the VM's name is known, which may
+ * stand in QEMU's arguments. No such file: 0.
+ */
+int options_apply_vm_config(struct options *options, const char *name, struct error *err);
 
 /* [A-Za-z0-9._-]{1,64}, not "." or "..". */
 bool vm_name_is_valid(const char *name);

@@ -20,6 +20,7 @@
  *
  * and NAME.last.json, the end record of the last VM of that name.
  */
+#define RUNDIR_LAST    ".last.json"
 #define RUNDIR_LOCK    "lock"
 #define RUNDIR_QMP     "qmp.sock"
 #define RUNDIR_MONITOR "monitor.sock"
@@ -40,7 +41,9 @@ struct rundir {
 	}
 
 /*
- * Find the runtime directory (create: make it where it is missing).
+ * Find the runtime directory (create: make it where it is missing). One that
+ * $VMLATCH_RUNTIME_DIR names is used or refused; of the others the first that
+ * is ours (or can be made) counts.
  *
  * Returns 0, -ENOENT (not there, and not to be created) or -errno with a sentence
  * (status 73).
@@ -57,6 +60,9 @@ void rundir_finish(struct rundir *rundir); /* closes; removes nothing */
  */
 enum { RUNDIR_IN_USE = 1 };
 int rundir_claim(struct rundir *rundir, const char *name, struct error *err);
+
+/* Write NAME.last.json. 0 or -errno. */
+int rundir_save_end(const struct rundir *rundir, const struct vm_state *state, struct error *err);
 
 /* A listening unix stream socket (0600, close-on-exec) at @path. The fd, or -errno. */
 int rundir_listen(const char *path, struct error *err);
@@ -79,11 +85,14 @@ struct vm_entry {
 };
 void vm_entry_finish(struct vm_entry *entry);
 
-/* The VM of that name; 0 or -ENOENT. */
+/*
+ * The VM of that name; of one that left only its end record this is @state.
+ * Claims nothing and disturbs no claim. 0, or -ENOENT or -ENOMEM.
+ */
 int rundir_look(const struct rundir *rundir, const char *name, struct vm_entry *ret);
 
 /*
- * All VMs, by name.
+ * All VMs that have a directory, by name.
  *
  * @ret	array of @n; the caller's: vm_entry_finish() each, then free()
  */

@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include <jansson.h>
+
 #include "base/error.h"
 #include "base/process.h"
 #include "base/str.h"
@@ -92,6 +94,22 @@ struct vm_state {
 
 void vm_state_finish(struct vm_state *state);
 
+/* Does the very QEMU that it names live? (pid, start time and boot id) */
+bool vm_state_is_alive(const struct vm_state *state);
+
+/*
+ * A pidfd of one of the state's processes, if it is still that very process.
+ * The descriptor, or -ESRCH (it is gone, or was never there) or -errno.
+ */
+int vm_state_open_process(const struct vm_state *state, const struct vm_process *process);
+
+/*
+ * As an object: what state.json has, vmlatch-status answers and 'status --json'
+ * prints. Bytes that are no UTF-8 (a path may have them) go into KEY-hex, and
+ * KEY is for people then. The caller's; NULL: no memory.
+ */
+json_t *vm_state_to_json(const struct vm_state *state);
+
 /* As JSON text, one line. The caller's; NULL: no memory. */
 char *vm_state_to_text(const struct vm_state *state);
 
@@ -99,6 +117,7 @@ char *vm_state_to_text(const struct vm_state *state);
  * Returns 0 or -EINVAL with a sentence (not JSON, another version, a member of a
  * wrong type or out of bounds). Unknown members are passed over.
  */
+int vm_state_from_json(const json_t *root, struct vm_state *ret, struct error *err);
 int vm_state_from_text(const char *text, size_t len, struct vm_state *ret, struct error *err);
 
 /* Write STATE_FILE (or @name) into a VM's directory, in one step. 0 or -errno. */

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stddef.h>
+
+#include "base/error.h"
+
+/*
+ * Config files: lines of KEY = VALUE, at the top or below [vmlatch]. A comment
+ * has a line of its own that begins with # or ;. Nothing is passed over in
+ * silence: what is not understood is an error that names file and line.
+ *
+ *	VMLATCH_CONFIG_DIR or /etc/vmlatch
+ *		vmlatch.conf, then vmlatch.conf.d/ *.conf in the order of their names
+ *		vm/NAME.conf
+ */
+
+/* Where the files are; static. */
+const char *config_dir(void);
+
+/* One KEY = VALUE. Returns 0 or -errno with a sentence, to which file and line are added. */
+struct config_sink {
+	int (*set)(void *data, const char *key, const char *value, struct error *err);
+	void *data;
+};
+
+/*
+ * Parse text. Pure.
+ *
+ * @name	of the file, for the sentence
+ *
+ * Returns 0 or -errno with a sentence and status 78.
+ */
+struct config_text {
+	const char *name;
+	const char *text;
+	size_t len;
+};
+int config_parse(
+	const struct config_text *config, const struct config_sink *sink, struct error *err);
+
+/* Whether a file that is not there is an error (status 66). */
+enum config_need { CONFIG_OPTIONAL, CONFIG_REQUIRED };
+
+int config_read_file(
+	const char *path, enum config_need need, const struct config_sink *sink, struct error *err);
+
+/* All *.conf of a directory, by name; no such directory: 0. */
+int config_read_dir(const char *path, const struct config_sink *sink, struct error *err);

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "launcher/json_text.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/str.h"
+
+#define KEY_SIZE 64
+
+static int set_exact(json_t *object, const char *key, const char *text)
+{
+	_cleanup_(str_finish) struct str hex = { 0 };
+	_cleanup_(freep) char *shown = malloc(4 * strlen(text) + 1);
+	char hex_key[KEY_SIZE];
+
+	if (!shown)
+		return -ENOMEM;
+	str_printable(text, shown, 4 * strlen(text) + 1);
+	snprintf(hex_key, sizeof(hex_key), "%s-hex", key);
+	for (; *text; text++)
+		str_printf(&hex, "%02x", (unsigned char)*text);
+	if (hex.failed || json_object_set_new(object, hex_key, json_string(hex.text)) < 0)
+		return -ENOMEM;
+	return json_object_set_new(object, key, json_string(shown)) < 0 ? -ENOMEM : 0;
+}
+
+int json_text_set(json_t *object, const char *key, const char *text)
+{
+	json_t *value;
+
+	if (!text)
+		return 0;
+	value = json_string(text);
+	if (!value)
+		return set_exact(object, key, text); /* or no memory, which it will tell */
+	return json_object_set_new(object, key, value) < 0 ? -ENOMEM : 0;
+}
+
+static int hex_digit(char c)
+{
+	const char *digits = "0123456789abcdef", *at = c ? strchr(digits, c) : NULL;
+
+	return at ? at - digits : -1;
+}
+
+static int from_hex(const char *hex, char **ret)
+{
+	size_t len = strlen(hex), i;
+	_cleanup_(freep) char *text = malloc(len / 2 + 1);
+
+	if (!text)
+		return -ENOMEM;
+	if (len % 2)
+		return -EINVAL;
+	for (i = 0; i < len / 2; i++) {
+		int high = hex_digit(hex[2 * i]), low = hex_digit(hex[2 * i + 1]);
+
+		if (high < 0 || low < 0 || high + low == 0)
+			return -EINVAL;
+		text[i] = high << 4 | low;
+	}
+	text[i] = '\0';
+	*ret = take_ptr(text);
+	return 0;
+}
+
+int json_text_get(const json_t *object, const char *key, char **ret)
+{
+	char hex_key[KEY_SIZE];
+	json_t *value;
+	char *copy;
+
+	snprintf(hex_key, sizeof(hex_key), "%s-hex", key);
+	value = json_object_get(object, hex_key);
+	if (value)
+		return json_is_string(value) ? from_hex(json_string_value(value), ret) : -EINVAL;
+	value = json_object_get(object, key);
+	if (!value) {
+		*ret = NULL;
+		return 0;
+	}
+	if (!json_is_string(value))
+		return -EINVAL;
+	copy = strdup(json_string_value(value));
+	if (!copy)
+		return -ENOMEM;
+	*ret = copy;
+	return 0;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "launcher/verbs.h"
+
+static int say_usage(void)
+{
+	_cleanup_(str_finish) struct str text = { 0 };
+
+	verbs_describe(&text);
+	fputs(text.failed ? "out of memory\n" : text.text, stderr);
+	return EX_USAGE;
+}
+
+static int say_version(void)
+{
+	puts("vmlatch " VMLATCH_VERSION);
+	return 0;
+}
+
+/* "vmlatch VERB --help" is "vmlatch help VERB" */
+static int dispatch(char **argv)
+{
+	static char help[] = "help";
+	const struct verb *verb = verb_find(argv[0]);
+
+	if (!verb)
+		return verb_unknown(argv[0]);
+	if (argv[1] && strcmp(argv[1], "--help") == 0)
+		return verb_help((char *[]){ help, argv[0], NULL });
+	return verb->run(argv);
+}
+
+int main(int argc, char **argv)
+{
+	static char help[] = "help";
+	int status;
+
+	if (argc < 2)
+		return say_usage();
+	if (strcmp(argv[1], "--version") == 0)
+		status = say_version();
+	else if (strcmp(argv[1], "--help") == 0)
+		status = verb_help((char *[]){ help, NULL });
+	else
+		status = dispatch(argv + 1);
+	if ((fflush(stdout) != 0 || ferror(stdout)) && status == 0) {
+		log_error("the result could not be written");
+		status = EX_OSERR;
+	}
+	return status;
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "launcher/options.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+void options_finish(struct options *options)
+{
+	free(options->name);
+	free(options->lock);
+	free(options->user);
+	free(options->group);
+	free(options->qmp);
+	free(options->host_name);
+	free(options->config);
+	*options = (struct options){ 0 };
+}
+
+static int set_defaults(struct options *options, struct error *err)
+{
+	char host[HOST_NAME_MAX + 1] = "";
+
+	if (gethostname(host, sizeof(host) - 1) < 0 || !host[0])
+		snprintf(host, sizeof(host), "localhost");
+	*options = (struct options){
+		.lock = strdup("file"),
+		.host_name = strdup(host),
+		.release_on = RELEASE_ON_ALL,
+		.deactivate = true,
+		.readonly_locks = true,
+		.log_level = LOG_LEVEL_NOTICE,
+	};
+	if (!options->lock || !options->host_name)
+		return error_set(err, -ENOMEM, "out of memory");
+	return 0;
+}
+
+static int read_command_line(
+	char ***argv, const char *verb, struct options *options, struct error *err)
+{
+	struct option_found found;
+	int ret;
+
+	while (**argv && (**argv)[0] == '-') {
+		if (strcmp(**argv, "--") == 0) {
+			(*argv)++;
+			break;
+		}
+		if (!str_starts(**argv, "--"))
+			return error_set(err, -EINVAL,
+				"%s is no option of vmlatch: QEMU's options stand behind QEMU, as "
+				"in 'vmlatch %s qemu-system-x86_64 %s'",
+				**argv, verb, **argv);
+		ret = option_read(&run_options, verb, argv, &found, err);
+		if (ret == 0)
+			ret = found.spec->set(found.spec, options, found.value, err);
+		if (ret < 0)
+			return ret;
+		options->on_command_line |= option_bit(&run_options, found.spec);
+	}
+	if (!**argv)
+		return error_set(err, -EINVAL,
+			"no QEMU was given: 'vmlatch %s [OPTIONS] qemu-system-x86_64 ...'", verb);
+	return 0;
+}
+
+int options_parse(char **argv, struct options *ret, struct error *err)
+{
+	_cleanup_(options_finish) struct options options = { 0 };
+	const char *verb = *argv++;
+	int code;
+
+	code = set_defaults(&options, err);
+	if (code < 0)
+		return code;
+	code = read_command_line(&argv, verb, &options, err);
+	if (code < 0)
+		return error_status(err, code, EX_USAGE);
+	code = options_apply_global_config(&options, err);
+	if (code < 0)
+		return code;
+	options.qemu_argv = argv;
+	*ret = options;
+	options = (struct options){ 0 };
+	return 0;
+}

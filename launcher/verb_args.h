@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/str.h"
+#include "launcher/option_table.h"
+
+/* What stands behind a verb (of all but run and check, which have QEMU behind them). */
+struct verb_args {
+	struct strv operands;
+	bool json;
+	bool follow;
+	bool force_stale;
+	int64_t timeout_ms;
+	uint64_t since;
+};
+
+/* The rows of the verbs' options. */
+extern const struct option_table json_options, events_options, resume_options, stop_options;
+
+/* 0 or -errno with a sentence and status 64. */
+int verb_args_parse(char **argv, struct verb_args *ret, struct error *err);
+void verb_args_finish(struct verb_args *args);

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "launcher/exit_status.h"
+#include "launcher/json_list.h"
+#include "launcher/json_text.h"
+#include "launcher/verb_args.h"
+#include "launcher/verbs.h"
+#include "launcher/vm_holder.h"
+#include "locking/holder_process.h"
+#include "locking/lock_conflict.h"
+#include "locking/lock_manager.h"
+
+#define DRIVER       "file"
+#define PATH_SHOWN   4096
+#define HOLDER_SHOWN 1024
+
+/* The VMs of this host: those that a look at the lock may not name. */
+struct around {
+	struct vm_entry *vms;
+	size_t n;
+	struct json_list json;
+};
+
+static void around_finish(struct around *around)
+{
+	size_t i;
+
+	for (i = 0; i < around->n; i++)
+		vm_entry_finish(&around->vms[i]);
+	free(around->vms);
+}
+
+/* No runtime directory is no VM; one that cannot be read is worth a word. */
+static void look_around(struct around *around)
+{
+	_cleanup_(rundir_finish) struct rundir rundir = RUNDIR_INIT;
+	struct error err = { 0 };
+	int ret = rundir_open(&rundir, false, &err);
+
+	if (ret == 0)
+		ret = rundir_list(&rundir, &around->vms, &around->n, &err);
+	if (ret < 0)
+		log_debug("%s", err.text);
+}
+
+static void print_text(const char *path, const struct lock_view *view, const struct vm_entry *vm)
+{
+	char shown[PATH_SHOWN], holder[HOLDER_SHOWN];
+
+	str_printable(path, shown, sizeof(shown));
+	if (view->held)
+		printf("%s: %s, %s\n", shown, resource_mode_name(view->mode),
+			lock_holder_phrase(&view->holder, holder, sizeof(holder)));
+	else if (vm)
+		printf("%s: free (VM '%s' uses it, and holds no locks now)\n", shown, vm->name);
+	else
+		printf("%s: free\n", shown);
+}
+
+/* NULL: no memory */
+static json_t *view_to_json(
+	const char *path, const struct lock_view *view, const struct vm_entry *vm)
+{
+	json_auto_t *object = json_pack(
+		"{s:b, s:I}", "held", view->held, "generation", (json_int_t)view->generation);
+
+	if (!object || json_text_set(object, "path", path) < 0)
+		return NULL;
+	if (view->held) {
+		json_object_set_new(object, "mode", json_string(resource_mode_name(view->mode)));
+		json_object_set_new(object, "holder", vm_holder_to_json(&view->holder));
+	} else if (vm) {
+		json_object_set_new(object, "used-by", json_string(vm->name));
+	}
+	return json_incref(object);
+}
+
+/*
+ * The record beside the lock has been believed or not by the look; after it come
+ * the state files of this host, and last a search through all processes.
+ */
+static void name_holder(struct lock_view *view, const struct vm_entry *vm)
+{
+	if (!view->held || view->holder.source == LOCK_HOLDER_RECORD)
+		return;
+	if (vm && vm_holder_holds(vm))
+		vm_holder_fill(vm, &view->holder);
+	else if (view->holder.source == LOCK_HOLDER_UNKNOWN)
+		holder_scan(&view->id, RESOURCE_EXCLUSIVE, &view->holder);
+}
+
+static int who_has(const char *path, struct around *around)
+{
+	const struct vm_entry *vm;
+	struct lock_view view = { 0 };
+	struct error err = { 0 };
+	int ret;
+
+	ret = lock_manager_look(lock_manager_find(DRIVER), path, &view, &err);
+	if (ret < 0)
+		return exit_failure(ret, &err);
+	vm = vm_holder_find(around->vms, around->n, &view.id);
+	name_holder(&view, vm);
+	if (around->json.wanted)
+		return json_list_add(&around->json, view_to_json(path, &view, vm));
+	print_text(path, &view, vm);
+	return 0;
+}
+
+int verb_who(char **argv)
+{
+	_cleanup_(verb_args_finish) struct verb_args args = { 0 };
+	_cleanup_(around_finish) struct around around = { 0 };
+	struct error err = { 0 };
+	int ret, status = 0;
+	size_t i;
+
+	ret = verb_args_parse(argv, &args, &err);
+	if (ret < 0)
+		return exit_failure(ret, &err);
+	look_around(&around);
+	json_list_begin(&around.json, args.json);
+	for (i = 0; i < args.operands.n; i++) {
+		int one = who_has(args.operands.items[i], &around);
+
+		status = status ? status : one;
+	}
+	json_list_end(&around.json);
+	return status;
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "launcher/vm/rundir.h"
+#include "launcher/vm/rundir_lock.h"
+
+void vm_entry_finish(struct vm_entry *entry)
+{
+	if (entry->readable)
+		vm_state_finish(&entry->state);
+	entry->readable = false;
+}
+
+/* Fill @entry->state, or say why not. */
+static void load_state(struct vm_entry *entry, int at, const char *file, const char *if_missing)
+{
+	struct error err = { 0 };
+	int ret = vm_state_load(at, file, &entry->state, &err);
+
+	if (ret == 0 && strcmp(entry->state.name, entry->name) != 0) {
+		vm_state_finish(&entry->state);
+		ret = error_set(&err, -EINVAL, "%s is another VM's", file);
+	}
+	entry->readable = ret == 0;
+	if (ret < 0)
+		snprintf(entry->problem, sizeof(entry->problem), "%s",
+			ret == -ENOENT ? if_missing : err.text);
+}
+
+static void look_into(struct vm_entry *entry, int dir)
+{
+	bool supervised = rundir_lock_is_held(dir);
+
+	load_state(entry, dir, STATE_FILE,
+		supervised ? "it is just starting" : "its start came to nothing");
+	entry->presence = supervised ? VM_SUPERVISED : VM_GONE;
+	if (supervised || !entry->readable || !vm_state_is_alive(&entry->state))
+		return;
+	/* it may have been claimed and started since the first look */
+	entry->presence = rundir_lock_is_held(dir) ? VM_SUPERVISED : VM_UNSUPERVISED;
+}
+
+/* -ENOENT: no directory (that we would trust), and no end record. */
+int rundir_look(const struct rundir *rundir, const char *name, struct vm_entry *ret)
+{
+	char last[VM_NAME_SIZE + sizeof(RUNDIR_LAST)];
+	_cleanup_(closep) int dir = -1;
+	struct vm_entry entry = { .presence = VM_GONE };
+
+	if (!vm_name_is_valid(name))
+		return -ENOENT;
+	snprintf(entry.name, sizeof(entry.name), "%s", name);
+	dir = file_look_dir(rundir->root_fd, name, NULL);
+	if (dir >= 0) {
+		look_into(&entry, dir);
+	} else {
+		snprintf(last, sizeof(last), "%s%s", name, RUNDIR_LAST);
+		if (faccessat(rundir->root_fd, last, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+			return -ENOENT;
+		load_state(&entry, rundir->root_fd, last, "its end record has gone");
+	}
+	*ret = entry;
+	return 0;
+}
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int may_be_vm(const struct dirent *entry)
+{
+	return vm_name_is_valid(entry->d_name) && entry->d_type != DT_REG;
+}
+
+int rundir_list(const struct rundir *rundir, struct vm_entry **ret, size_t *n, struct error *err)
+{
+	struct dirent **names = NULL;
+	struct vm_entry *entries;
+	size_t used = 0;
+	int found, i;
+
+	found = scandirat(rundir->root_fd, ".", &names, may_be_vm, by_name);
+	if (found < 0)
+		return error_set(err, -errno, "read %s: %s", rundir->root, strerror(errno));
+	entries = calloc(found + 1, sizeof(*entries));
+	for (i = 0; i < found; i++) {
+		if (entries && rundir_look(rundir, names[i]->d_name, &entries[used]) == 0)
+			used++;
+		free(names[i]);
+	}
+	free(names);
+	if (!entries)
+		return error_set(err, -ENOMEM, "out of memory");
+	*ret = entries;
+	*n = used;
+	return 0;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdio.h>
+#include <string.h>
+
+#include "launcher/options.h"
+
+static bool is_plain(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '.' || c == '_' || c == '-';
+}
+
+bool vm_name_is_valid(const char *name)
+{
+	size_t i;
+
+	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return false;
+	for (i = 0; name[i]; i++) {
+		if (!is_plain(name[i]) || i + 1 >= VM_NAME_SIZE)
+			return false;
+	}
+	return i > 0;
+}
+
+void vm_name_escape(const char *text, char name[static VM_NAME_SIZE])
+{
+	bool only_dots = strcmp(text, ".") == 0 || strcmp(text, "..") == 0;
+	size_t used = 0;
+	char piece[8];
+
+	for (; *text; text++) {
+		if (is_plain(*text) && !only_dots)
+			snprintf(piece, sizeof(piece), "%c", *text);
+		else
+			snprintf(piece, sizeof(piece), "_%02X", (unsigned char)*text);
+		if (used + strlen(piece) >= VM_NAME_SIZE)
+			break;
+		memcpy(name + used, piece, strlen(piece));
+		used += strlen(piece);
+	}
+	if (!used)
+		name[used++] = '_';
+	name[used] = '\0';
+}
