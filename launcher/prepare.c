@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "launcher/prepare.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "locking/lock_manager.h"
+
+void preparation_finish(struct preparation *preparation)
+{
+	options_finish(&preparation->options);
+	credentials_finish(&preparation->credentials);
+	disks_finish(&preparation->disks);
+	strv_finish(&preparation->pinned);
+	strv_finish(&preparation->warnings);
+}
+
+static int usage(struct error *err, const char *sentence)
+{
+	return error_status(err, error_set(err, -EINVAL, "%s", sentence), EX_USAGE);
+}
+
+/* --name, -name guest=, -uuid, vm-PID: the first that there is. */
+static void find_name(struct preparation *p, const struct command_line *line)
+{
+	if (p->options.name)
+		snprintf(p->name, sizeof(p->name), "%s", p->options.name);
+	else if (line->name && line->name[0])
+		vm_name_escape(line->name, p->name);
+	else if (line->uuid && line->uuid[0])
+		vm_name_escape(line->uuid, p->name);
+	else
+		snprintf(p->name, sizeof(p->name), "vm-%d", getpid());
+}
+
+/* Combinations that cannot be. */
+static int check_combination(
+	const struct options *options, const struct command_line *line, struct error *err)
+{
+	if (line->daemonize)
+		return usage(err, "-daemonize is not supported yet: leave it out, and start "
+				  "vmlatch itself in the "
+				  "background (a service, or '&')");
+	if (options->acquire == ACQUIRE_RESUME && !line->incoming)
+		return usage(err, "--acquire=resume needs -incoming: without it QEMU writes to its "
+				  "images before the guest runs");
+	if (options->acquire == ACQUIRE_START && line->incoming)
+		return usage(err, "--acquire=start cannot be with -incoming: the source of the "
+				  "migration holds the locks");
+	if (options->on_supervisor_death == ON_SUPERVISOR_DEATH_KILL && line->runas)
+		return usage(err,
+			"--on-supervisor-death=kill cannot be with -runas, which ends it: "
+			"use --user");
+	if (!lock_manager_find(options->lock)) {
+		error_set(err, -ENOENT, "there is no lock driver '%s' (file, nop)", options->lock);
+		return error_status(err, -ENOENT, EX_UNAVAILABLE);
+	}
+	return 0;
+}
+
+/* QEMU may open files that we have not found. */
+static bool note_hides_files(const struct disks_note *note)
+{
+	return note->kind == DISKS_NOTE_NOT_UNDERSTOOD || note->kind == DISKS_NOTE_UNKNOWN_DRIVER;
+}
+
+/* What a note is: an error by this policy, or a warning. */
+static int judge_note(struct preparation *p, const struct disks_note *note, struct error *err)
+{
+	bool hides = note_hides_files(note);
+
+	/* verified, the truth check finds and locks what is hidden */
+	if (hides ? p->plan.verified : !p->options.require_locks)
+		return strv_add(&p->warnings, note->text);
+	return error_status(err, error_set(err, -EINVAL, "%s", note->text), EX_DATAERR);
+}
+
+static int judge_notes(struct preparation *p, struct error *err)
+{
+	size_t i;
+	int ret = 0;
+
+	for (i = 0; ret == 0 && i < p->disks.notes.n; i++)
+		ret = judge_note(p, &p->disks.notes.items[i], err);
+	return ret;
+}
+
+/* Without a say of the user's a VM whose monitors are not all ours never releases. */
+static int decide_releasing(struct preparation *p)
+{
+	const struct strv *monitors = &p->disks.line.monitors;
+	int ret = 0;
+	size_t i;
+
+	p->plan.release_on = p->options.release_on_given ? p->options.release_on : RELEASE_ON_ALL;
+	if (p->options.release_on_given && p->options.release_on == 0)
+		return strv_add(&p->pinned, "--release-on=none");
+	for (i = 0; ret == 0 && i < monitors->n; i++)
+		ret = strv_add(p->options.release_on_given ? &p->warnings : &p->pinned,
+			monitors->items[i]);
+	if (ret == 0 && p->options.release_on_given && monitors->n)
+		ret = strv_add(&p->warnings,
+			"--release-on lets it release all the same: a guest that is "
+			"resumed there runs until it is frozen");
+	return ret;
+}
+
+/*
+ * Another monitor could give a 'stop' while we compare, which QEMU forgets, and
+ * our 'cont' would undo. But what only QEMU itself can tell us is worth that.
+ */
+static bool decide_verified(const struct preparation *p)
+{
+	const struct command_line *line = &p->disks.line;
+	size_t i;
+
+	if (p->options.start != START_DEFAULT)
+		return p->options.start == START_VERIFIED;
+	if (line->preconfig)
+		return false;
+	for (i = 0; i < p->disks.notes.n; i++) {
+		if (note_hides_files(&p->disks.notes.items[i]))
+			return true;
+	}
+	return line->monitors.n == 0;
+}
+
+static int fill_plan(struct preparation *p, struct error *err)
+{
+	const struct command_line *line = &p->disks.line;
+	struct disks_params params = {
+		.readonly_locks = p->options.readonly_locks,
+		.credentials = &p->credentials,
+	};
+	int ret = disks_from_argv(p->options.qemu_argv, &params, &p->disks, err);
+
+	if (ret < 0)
+		return ret;
+	p->plan.options = &p->options;
+	p->plan.argv = p->options.qemu_argv;
+	p->plan.credentials = &p->credentials;
+	p->plan.resources = &p->disks.set;
+	p->plan.pinned = &p->pinned;
+	p->plan.verified = decide_verified(p);
+	p->plan.user_stopped = line->user_stopped;
+	p->plan.incoming = line->incoming != NULL;
+	ret = decide_releasing(p);
+	return ret < 0 ? ret : judge_notes(p, err);
+}
+
+int prepare(char **argv, struct preparation *ret, struct error *err)
+{
+	_cleanup_(command_line_finish) struct command_line line = { 0 };
+	int code;
+
+	*ret = (struct preparation){ 0 };
+	code = options_parse(argv, &ret->options, err);
+	if (code < 0)
+		return code;
+	/* the name first: the VM's own config file hangs on it */
+	code = command_line_parse(ret->options.qemu_argv, &line, err);
+	if (code < 0)
+		return code;
+	if (!line.starts_vm)
+		return PREPARE_NO_VM;
+	find_name(ret, &line);
+	code = options_apply_vm_config(&ret->options, ret->name, err);
+	log_set_level(ret->options.log_level);
+	log_set_format(ret->options.log_format);
+	if (code == 0)
+		code = check_combination(&ret->options, &line, err);
+	if (code == 0) {
+		code = credentials_find(
+			ret->options.user, ret->options.group, &ret->credentials, err);
+		if (code < 0)
+			error_status(err, code, EX_USAGE);
+	}
+	return code < 0 ? code : fill_plan(ret, err);
+}

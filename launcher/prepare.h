@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "launcher/disks/disks.h"
+#include "launcher/options.h"
+#include "launcher/vm/vm.h"
+
+/*
+ * Everything that 'run' will do and 'check' prints, worked out before anything
+ * is done: options, the VM's name, its disks, what keeps it from releasing.
+ */
+struct preparation {
+	struct options options;
+	struct credentials credentials;
+	struct disks disks;
+	struct strv pinned;
+	struct strv warnings;
+	char name[VM_NAME_SIZE];
+	struct vm_plan plan; /* without the binary */
+};
+void preparation_finish(struct preparation *preparation);
+
+/*
+ * @argv	[0] is the verb
+ * @ret		end it with preparation_finish(), also after a failure
+ *
+ * Returns 0, PREPARE_NO_VM (QEMU would print something and exit: there is
+ * nothing to lock, run it as it is), or -errno with a sentence and its status.
+ */
+enum { PREPARE_NO_VM = 1 };
+int prepare(char **argv, struct preparation *ret, struct error *err);

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdio.h>
+#include <sysexits.h>
+
+#include "base/cleanup.h"
+#include "launcher/check_report.h"
+#include "launcher/exit_status.h"
+#include "launcher/prepare.h"
+#include "launcher/verbs.h"
+
+int verb_check(char **argv)
+{
+	_cleanup_(preparation_finish) struct preparation preparation = { 0 };
+	struct error err = { 0 };
+	int ret;
+
+	ret = prepare(argv, &preparation, &err);
+	if (ret < 0)
+		return exit_failure(ret, &err);
+	if (ret == PREPARE_NO_VM) {
+		puts("this call of QEMU starts no VM: nothing would be locked");
+		return 0;
+	}
+	return check_report(&preparation);
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "launcher/vm/boot.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "launcher/exit_status.h"
+#include "launcher/vm/graph.h"
+#include "launcher/vm/monitor.h"
+#include "launcher/vm/refusal.h"
+
+/* A start that cannot go on: what to say and what to leave with. */
+static void note_refusal(struct vm *vm, int status, const struct error *err)
+{
+	vm->refusal = *err;
+	vm->exit_status = status;
+}
+
+/* A child that still waits for our word sees the end of it, and goes. */
+static void stop_listening(struct vm *vm)
+{
+	if (vm->child.socket < 0)
+		return;
+	uv_poll_stop(&vm->child_news);
+	close(take_fd(&vm->child.socket));
+}
+
+static void adopt(struct vm *vm, struct spawn_report *report)
+{
+	struct domain_lock_start start = {
+		.register_only = vm->plan->incoming,
+		.pid = vm->child.pid,
+		.start_time = vm->child.start_time,
+	};
+	struct error err = { 0 };
+	int ret;
+
+	ret = domain_lock_adopt(
+		vm->domain, &start, report->fds, report->n_fds, report->state, &err);
+	if (ret < 0) {
+		error_prefix(&err, ret, "take over the child's locks");
+		note_refusal(vm, exit_status(ret, &err), &err);
+		vm_post(vm, SUP_EV_CHILD_REFUSED);
+		return;
+	}
+	report->n_fds = 0; /* they are the lock object's now */
+	resource_set_finish(&vm->state.resources);
+	ret = resource_set_copy(&vm->state.resources, domain_lock_resources(vm->domain));
+	if (ret == 0 && !vm->plan->incoming) /* QEMU inherits them */
+		ret = resource_set_copy(&vm->in_qemu, &vm->state.resources);
+	if (ret < 0)
+		log_error("out of memory");
+	vm_post(vm, SUP_EV_CHILD_LOCKED);
+}
+
+static void refused(struct vm *vm, struct spawn_report *report)
+{
+	if (report->outcome == LOCK_BUSY) {
+		refusal_sentence(vm->rundir, &report->conflict, &report->error);
+		note_refusal(vm, EX_TEMPFAIL, &report->error);
+		refusal_way_out(&report->conflict, &vm->way_out);
+	} else {
+		if (!report->error.status)
+			error_prefix(&report->error, 0, "%s", stage_name(report->stage));
+		note_refusal(vm, exit_status(report->outcome, &report->error), &report->error);
+	}
+	vm_post(vm, SUP_EV_CHILD_REFUSED);
+}
+
+static void on_child_news(uv_poll_t *poll, int status, int events)
+{
+	_cleanup_(spawn_report_finish) struct spawn_report report = { 0 };
+	struct vm *vm = poll->data;
+	struct error err = { 0 };
+	int ret;
+
+	(void)events;
+	ret = status < 0 ? error_set(&err, status, "%s", uv_strerror(status))
+			 : spawn_receive(vm->child.socket, &report, &err);
+	if (ret < 0) {
+		note_refusal(vm, exit_status(ret, &err), &err);
+		vm_post(vm, SUP_EV_CHILD_REFUSED);
+	}
+	if (vm->child.socket < 0)
+		return; /* a refusal has closed it */
+	if (ret < 0 || report.news == SPAWN_EXECUTED) {
+		stop_listening(vm);
+	} else if (report.news == SPAWN_LOCKED) {
+		adopt(vm, &report);
+	} else {
+		refused(vm, &report);
+	}
+}
+
+static void on_child_death(uv_poll_t *poll, int status, int events)
+{
+	struct vm *vm = poll->data;
+
+	(void)status;
+	(void)events;
+	/* its last words may still lie in the socket */
+	if (vm->child.socket >= 0 && vm->sup == SUP_STARTING)
+		on_child_news(&vm->child_news, 0, UV_READABLE);
+	vm_post(vm, SUP_EV_EXITED);
+}
+
+int boot_watch(struct vm *vm, struct error *err)
+{
+	int ret;
+
+	vm->child_news.data = vm->child_death.data = vm;
+	ret = uv_poll_init(&vm->loop, &vm->child_news, vm->child.socket);
+	if (ret == 0)
+		ret = uv_poll_start(&vm->child_news, UV_READABLE, on_child_news);
+	if (ret == 0)
+		ret = uv_poll_init(&vm->loop, &vm->child_death, vm->child.pidfd);
+	if (ret == 0)
+		ret = uv_poll_start(&vm->child_death, UV_READABLE, on_child_death);
+	if (ret < 0)
+		return error_set(err, ret, "watch QEMU: %s", uv_strerror(ret));
+	return 0;
+}
+
+void boot_admit(struct vm *vm)
+{
+	struct error err = { 0 };
+	int ret;
+
+	/* what is admitted is written down first: it may be all that is left of us */
+	vm->state.lock_state = vm->plan->incoming ? VM_LOCK_REGISTERED : VM_LOCK_HELD;
+	ret = vm_save_state(vm);
+	if (ret < 0)
+		error_set(&err, ret, "%s cannot be written: %s", STATE_FILE, strerror(-ret));
+	else
+		ret = monitor_connect(vm, &err);
+	if (ret == 0)
+		ret = spawn_admit(vm->child.socket);
+	if (ret == 0)
+		return;
+	note_refusal(vm, EX_OSERR, &err);
+	vm_post(vm, SUP_EV_BOOT_REFUSED);
+}
+
+void boot_refuse(struct vm *vm)
+{
+	stop_listening(vm);
+	log_error("%s", vm->refusal.text);
+	log_error("nothing was started.%s%s", vm->way_out.text[0] ? " " : "", vm->way_out.text);
+}
+
+static void on_boot_status(void *data, const struct qmp_reply *reply)
+{
+	struct vm *vm = data;
+	const char *status = json_string_value(json_object_get(reply->value, "status"));
+
+	if (reply->result != 0)
+		return; /* QEMU has gone: its death says the rest */
+	vm_set_run_state(vm, status);
+	if (json_is_true(json_object_get(reply->value, "running"))) {
+		vm_post(vm, SUP_EV_BOOT_RUNNING);
+	} else if (vm->plan->verified && !vm->stay) {
+		vm_post(vm, SUP_EV_BOOT_RUN);
+	} else {
+		vm_set_cause(vm, CAUSE_USER, "it was started with -S");
+		vm_post(vm, SUP_EV_BOOT_STAY);
+	}
+}
+
+static void ask_status(struct vm *vm)
+{
+	monitor_call(vm,
+		&(struct monitor_call){
+			.command = "query-status", .fd = -1, .fn = on_boot_status, .data = vm });
+}
+
+static void on_checked(struct vm *vm, int result, const char *words)
+{
+	struct error err = { 0 };
+
+	if (vm->sup != SUP_BOOTING)
+		return;
+	if (result == 0) {
+		ask_status(vm);
+		return;
+	}
+	error_set(&err, result, "%s", words);
+	note_refusal(vm, result == LOCK_BUSY ? EX_TEMPFAIL : EX_DATAERR, &err);
+	vm_post(vm, SUP_EV_BOOT_REFUSED);
+}
+
+void boot_check(struct vm *vm)
+{
+	if (vm->plan->incoming) {
+		vm_set_cause(vm, CAUSE_MIGRATION, "it waits for a migration");
+		vm_set_run_state(vm, "inmigrate");
+		vm_post(vm, SUP_EV_BOOT_REGISTERED);
+	} else if (vm->plan->verified) {
+		graph_check(vm, on_checked);
+	} else {
+		ask_status(vm);
+	}
+}

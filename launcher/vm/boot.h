@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "launcher/vm/vm.h"
+
+/* From the fork to the guest's first instruction. */
+
+/* Listen to the child and to its death. 0 or -errno with a sentence. */
+int boot_watch(struct vm *vm, struct error *err);
+
+/* Adopt the child's locks, let it exec QEMU, connect to its monitor. */
+void boot_admit(struct vm *vm);
+
+/* Say why nothing was started. */
+void boot_refuse(struct vm *vm);
+
+/* Compare QEMU's block graph with what is locked; lock and plant what is missing. */
+void boot_check(struct vm *vm);

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "launcher/vm/control_goal.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "launcher/vm/control.h"
+
+struct waiting {
+	struct qmp_request *request;
+	enum goal goal;
+	unsigned tried;
+	void (*then)(struct vm *vm, struct qmp_request *request);
+	struct waiting *next;
+};
+
+/* What kept the VM from getting there, in the words and the class of its last refusal. */
+static void fail(struct vm *vm, const struct waiting *waiting, const char *why)
+{
+	const char *class = NULL;
+
+	if (!why && waiting->goal == GOAL_RELEASED)
+		why = vm->state.held_because;
+	if (!why) {
+		why = vm->refusal.text;
+		if (vm->refusal_outcome == LOCK_BUSY)
+			class = "VmlatchBusy";
+		else if (vm->refusal_outcome == LOCK_STALE)
+			class = "VmlatchStale";
+	}
+	qmp_request_fail(waiting->request, class, "%s", why);
+}
+
+/* True: it has been answered (or will be by its then()), and is done with. */
+static bool advance(struct vm *vm, struct waiting *waiting)
+{
+	struct goal_step step = goal_next(waiting->goal, vm->sup, &waiting->tried);
+
+	switch (step.verdict) {
+	case GOAL_WAIT:
+		return false;
+	case GOAL_POST:
+		vm_post(vm, step.event);
+		return false;
+	case GOAL_FAILED:
+		fail(vm, waiting, step.why);
+		return true;
+	case GOAL_REACHED:
+		break;
+	}
+	if (waiting->then)
+		waiting->then(vm, waiting->request);
+	else
+		qmp_request_reply(waiting->request, NULL);
+	return true;
+}
+
+/*
+ * Whoever is looked at may post an event, and with it change the state for the
+ * next; so the list is taken off first, and goes through once a state.
+ */
+void control_settle(struct vm *vm)
+{
+	struct waiting *list = vm->waiting, **end;
+
+	vm->waiting = NULL;
+	while (list) {
+		struct waiting *waiting = list;
+
+		list = waiting->next;
+		waiting->next = NULL;
+		if (advance(vm, waiting)) {
+			free(waiting);
+			continue;
+		}
+		for (end = &vm->waiting; *end; end = &(*end)->next)
+			;
+		*end = waiting;
+	}
+}
+
+void control_wait(struct vm *vm, struct qmp_request *request, enum goal goal,
+	void (*then)(struct vm *vm, struct qmp_request *request))
+{
+	struct waiting *waiting = calloc(1, sizeof(*waiting)), **end;
+
+	if (!waiting) {
+		qmp_request_fail(request, NULL, "out of memory");
+		return;
+	}
+	*waiting = (struct waiting){ .request = request, .goal = goal, .then = then };
+	/* in the list before it is looked at: what it posts may already settle it */
+	for (end = &vm->waiting; *end; end = &(*end)->next)
+		;
+	*end = waiting;
+	control_settle(vm);
+}
+
+void control_reply_inquire(struct vm *vm, struct qmp_request *request, const char *state)
+{
+	qmp_request_reply(
+		request, json_pack("{s:s, s:s, s:s, s:s}", "lock-state",
+				 vm_lock_state_name(vm->state.lock_state), "run-state",
+				 vm->state.run_state, "driver", vm->state.driver, "state", state));
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "launcher/vm/ending.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "launcher/exit_status.h"
+#include "launcher/vm/last_io.h"
+#include "launcher/vm/locks.h"
+#include "launcher/vm/monitor.h"
+
+void ending_kill(struct vm *vm)
+{
+	int ret = pidfd_signal(vm->child.pidfd, SIGKILL);
+
+	if (ret < 0 && ret != -ESRCH)
+		log_error("cannot kill QEMU (pid %d): %s", vm->child.pid, strerror(-ret));
+	if (!vm->end.by_policy)
+		vm->end.killed = true;
+}
+
+void ending_policy(struct vm *vm)
+{
+	if (vm->plan->options->on_lock_failure != ON_LOCK_FAILURE_POWEROFF)
+		return;
+	log_error("killing it: --on-lock-failure=poweroff");
+	vm->end.by_policy = true;
+	ending_kill(vm);
+}
+
+void ending_forward(struct vm *vm)
+{
+	if (!vm->end.signal)
+		monitor_call(vm, &(struct monitor_call){ .command = "quit", .fd = -1 });
+	else if (!vm->end.seen_by_qemu)
+		pidfd_signal(vm->child.pidfd, vm->end.signal);
+}
+
+void ending_idle(struct vm *vm)
+{
+	if (vm->state.deactivated && !vm->state.frozen) {
+		ending_forward(vm);
+		return;
+	}
+	log_notice("QEMU is killed: it holds no locks, and would write its caches on a quiet end");
+	ending_kill(vm);
+}
+
+static void on_given_back(void *data, const struct locks_result *result)
+{
+	struct vm *vm = data;
+
+	(void)result;
+	uv_stop(&vm->loop);
+}
+
+static void on_last_write_done(struct vm *vm)
+{
+	locks_end(vm, on_given_back, vm);
+}
+
+void ending_finish(struct vm *vm)
+{
+	uv_poll_stop(&vm->child_death);
+	qmp_client_free(vm->monitor);
+	vm->monitor = NULL;
+	last_io_wait(vm, on_last_write_done);
+}
+
+/* QEMU is our child in this shape: its own status is ours to have. */
+static void reap(struct vm *vm)
+{
+	struct vm_state *state = &vm->state;
+	siginfo_t info = { 0 };
+
+	if (waitid(P_PIDFD, vm->child.pidfd, &info, WEXITED) < 0) {
+		log_warning("QEMU's exit status cannot be had: %s", strerror(errno));
+		state->end_status = EX_SOFTWARE;
+		return;
+	}
+	state->end_from_qemu = true;
+	state->end_status = info.si_code == CLD_EXITED ? info.si_status : -info.si_status;
+}
+
+static void write_end_record(struct vm *vm)
+{
+	char name[VM_NAME_SIZE + sizeof(".last.json")];
+	struct error err = { 0 };
+
+	vm->state.ended = true;
+	vm->state.end_time = clock_realtime_s();
+	vm->state.lock_state = vm_has_locks(vm) ? VM_LOCK_RELEASED : VM_LOCK_NONE;
+	vm_set_run_state(vm, "gone");
+	snprintf(name, sizeof(name), "%s.last.json", vm->rundir->name);
+	if (vm_state_save(vm->rundir->root_fd, name, &vm->state, &err) < 0)
+		log_warning("the end record %s: %s", name, err.text);
+}
+
+static void die_of(int signal)
+{
+	struct rlimit no_core = { 0 };
+	struct sigaction action = { .sa_handler = SIG_DFL };
+	sigset_t only;
+
+	setrlimit(RLIMIT_CORE, &no_core);
+	sigaction(signal, &action, NULL);
+	sigemptyset(&only);
+	sigaddset(&only, signal);
+	sigprocmask(SIG_UNBLOCK, &only, NULL);
+	raise(signal);
+}
+
+int ending_leave(struct vm *vm)
+{
+	int status;
+
+	reap(vm);
+	if (!vm->exit_status) /* a refused start is no VM that has ended */
+		write_end_record(vm);
+	rundir_remove(vm->rundir);
+	status = vm->state.end_status;
+	if (vm->exit_status)
+		return vm->exit_status;
+	if (vm->end.by_policy)
+		return EXIT_STATUS_LOCK_LOST;
+	if (status >= 0)
+		return status;
+	if (status == -SIGKILL && vm->end.killed)
+		return 0;
+	die_of(-status);
+	return 128 - status; /* a signal that we cannot die of */
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "launcher/vm/vm.h"
+
+/*
+ * The truth check: QEMU's own block graph against what is locked. What is open
+ * and not locked is locked and planted now.
+ *
+ * @fn	called once: 0; LOCK_BUSY or -errno with a sentence (something is open
+ *	that cannot be locked: the guest must not run)
+ */
+typedef void (*graph_fn)(struct vm *vm, int result, const char *words);
+void graph_check(struct vm *vm, graph_fn fn);

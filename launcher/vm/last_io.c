@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "launcher/vm/last_io.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "launcher/vm/block_nodes.h"
+#include "launcher/vm/locks_job.h"
+
+/* QEMU locks byte 100 + N for a permission N it uses: 1 is write, 3 is resize. */
+#define QEMU_BYTE_WRITE  101
+#define QEMU_BYTE_RESIZE 103
+
+#define FIRST_WAIT_MS 5
+#define LAST_WAIT_MS  250
+#define SCAN_AFTER_MS 1000 /* looking through /proc is dear */
+
+static struct last_io {
+	void (*done)(struct vm *vm);
+	uint64_t wait_ms;
+	uint64_t waited_ms;
+	bool told;
+} waiting;
+
+enum { ALL_FREE, STILL_LOCKED };
+
+static bool byte_is_locked(int fd, off_t byte)
+{
+	struct flock probe = {
+		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1
+	};
+
+	return fcntl(fd, F_OFD_GETLK, &probe) == 0 && probe.l_type != F_UNLCK;
+}
+
+static bool process_has_locked(pid_t pid, const struct resource_identity *id)
+{
+	struct open_image *images;
+	bool found = false;
+	size_t n, i;
+
+	if (open_images_read(pid, &images, &n, NULL) < 0)
+		return false;
+	for (i = 0; i < n; i++)
+		found |= images[i].image_locked && resource_identity_equal(&images[i].id, id);
+	open_images_free(images, n);
+	return found;
+}
+
+/* A lock that a living process shows as its own is not our dead QEMU's. */
+static bool somebody_else_has_it(const struct resource_identity *id)
+{
+	struct dirent *entry;
+	bool found = false;
+	DIR *proc = opendir("/proc");
+
+	while (proc && !found && (entry = readdir(proc))) {
+		pid_t pid = atoi(entry->d_name);
+
+		found = pid > 0 && process_has_locked(pid, id);
+	}
+	if (proc)
+		closedir(proc);
+	return found;
+}
+
+static int run_probe(struct locks_job *job, struct error *err)
+{
+	const struct resource_set *all = domain_lock_resources(job->vm->domain);
+	size_t i;
+
+	(void)err;
+	for (i = 0; i < all->n; i++) {
+		const struct resource *image = &all->items[i];
+		int fd = domain_lock_resource_fd(job->vm->domain, image);
+
+		if (fd < 0 || image->mode == RESOURCE_READER)
+			continue;
+		if (!byte_is_locked(fd, QEMU_BYTE_WRITE) && !byte_is_locked(fd, QEMU_BYTE_RESIZE))
+			continue;
+		if (job->token < SCAN_AFTER_MS || !somebody_else_has_it(&image->id))
+			return STILL_LOCKED;
+	}
+	return ALL_FREE;
+}
+
+static void probe(struct vm *vm);
+
+static void on_timer(uv_timer_t *timer)
+{
+	probe(timer->data);
+}
+
+static void done_probe(struct locks_job *job, int result, const struct error *err)
+{
+	(void)err;
+	if (result == ALL_FREE) {
+		waiting.done(job->vm);
+		return;
+	}
+	if (waiting.waited_ms > SCAN_AFTER_MS && !waiting.told) {
+		log_notice("QEMU is dead, its last write is not done: the locks stay until it is");
+		waiting.told = true;
+	}
+	uv_timer_start(&job->vm->last_io_timer, on_timer, waiting.wait_ms, 0);
+	waiting.waited_ms += waiting.wait_ms;
+	waiting.wait_ms = waiting.wait_ms * 2 < LAST_WAIT_MS ? waiting.wait_ms * 2 : LAST_WAIT_MS;
+}
+
+static void probe(struct vm *vm)
+{
+	struct locks_job job = { .vm = vm, .run = run_probe, .done = done_probe };
+
+	job.token = waiting.waited_ms;
+	if (locks_job_submit(&job) < 0)
+		waiting.done(vm);
+}
+
+void last_io_wait(struct vm *vm, void (*done)(struct vm *vm))
+{
+	waiting = (struct last_io){ .done = done, .wait_ms = FIRST_WAIT_MS };
+	if (vm_has_locks(vm))
+		probe(vm);
+	else
+		done(vm);
+}

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "launcher/vm/locks.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "launcher/vm/graph.h"
+#include "launcher/vm/locks_job.h"
+#include "launcher/vm/monitor.h"
+#include "launcher/vm/refusal.h"
+
+/* Past this a lock call counts as failed, whatever comes of it later. */
+#define LOCK_DEADLINE_MS 30000
+
+/* Inquire, with the stamps of now. */
+
+static int run_inquire(struct locks_job *job, struct error *err)
+{
+	return domain_lock_process_inquire(job->vm->domain, &job->text, err);
+}
+
+static void done_save(struct locks_job *job, int result, const struct error *err)
+{
+	_cleanup_(freep) char *before = NULL;
+	struct vm *vm = job->vm;
+
+	if (job->token != vm->lock_token)
+		return; /* the guest runs again */
+	if (result != 0) {
+		vm_set_text(&vm->state.held_because, err->text);
+		vm_post(vm, SUP_EV_SAVE_FAILED);
+		return;
+	}
+	before = vm->state.lock_text;
+	vm->state.lock_text = take_ptr(job->text);
+	if (vm_save_state(vm) < 0) {
+		free(vm->state.lock_text);
+		vm->state.lock_text = take_ptr(before);
+		vm_set_text(&vm->state.held_because, "state.json cannot be written");
+		vm_post(vm, SUP_EV_SAVE_FAILED);
+		return;
+	}
+	vm_post(vm, SUP_EV_SAVED);
+}
+
+void locks_save(struct vm *vm)
+{
+	struct locks_job job = { .vm = vm, .run = run_inquire, .done = done_save };
+
+	job.token = ++vm->lock_token;
+	if (locks_job_submit(&job) < 0)
+		vm_post(vm, SUP_EV_SAVE_FAILED);
+}
+
+/* Give back. */
+
+static int run_unlock(struct locks_job *job, struct error *err)
+{
+	int ret = job->text ? 0 : domain_lock_process_inquire(job->vm->domain, &job->text, err);
+
+	if (ret < 0)
+		return ret;
+	return domain_lock_process_pause(job->vm->domain, job->text, err);
+}
+
+static void done_unlock(struct locks_job *job, int result, const struct error *err)
+{
+	if (result == 0 && job->text)
+		vm_set_text(&job->vm->state.lock_text, job->text);
+	if (result != 0)
+		vm_set_text(&job->vm->state.held_because, err->text);
+	vm_post(job->vm, result == 0 ? SUP_EV_UNLOCKED : SUP_EV_UNLOCK_FAILED);
+}
+
+void locks_unlock(struct vm *vm)
+{
+	struct locks_job job = { .vm = vm, .run = run_unlock, .done = done_unlock };
+
+	if (vm->state.lock_text)
+		job.text = strdup(vm->state.lock_text);
+	if (locks_job_submit(&job) < 0) {
+		free(job.text);
+		vm_post(vm, SUP_EV_UNLOCK_FAILED);
+	}
+}
+
+/* Take again. */
+
+static int run_lock(struct locks_job *job, struct error *err)
+{
+	int ret;
+
+	ret = domain_lock_process_resume(job->vm->domain, job->force_stale, &job->conflict, err);
+	if (ret == 0)
+		ret = life_lines_copy(job->vm->domain, &job->images, &job->lines);
+	return ret;
+}
+
+static void on_new_checked(struct vm *vm, int result, const char *words)
+{
+	struct error err = { 0 };
+
+	if (vm->sup != SUP_ACQUIRING)
+		return;
+	if (result != 0) { /* give back what was taken */
+		error_set(&err, result, "%s", words);
+		refusal_note(vm, result, NULL, &err);
+		vm_post(vm, SUP_EV_ACQUIRE_LATE);
+	}
+	vm_post(vm, SUP_EV_ACQUIRED);
+}
+
+/* A migration's target holds its locks for the first time, or something was attached meanwhile. */
+static void on_new_planted(void *data, int result, const char *words)
+{
+	struct vm *vm = data;
+
+	if (result != 0)
+		vm_pin(vm, words);
+	if (vm->sup == SUP_ACQUIRING)
+		graph_check(vm, on_new_checked);
+}
+
+static void done_lock(struct locks_job *job, int result, const struct error *err)
+{
+	struct vm *vm = job->vm;
+
+	vm->force_stale = false;
+	if (result != 0) {
+		refusal_note(vm, result, &job->conflict, err);
+		vm_post(vm, SUP_EV_REFUSED);
+	} else if (job->lines.n == 0 || vm->sup != SUP_ACQUIRING) {
+		vm_post(vm, SUP_EV_ACQUIRED); /* a frozen QEMU takes nothing before it is thawed */
+		if (job->lines.n && vm->sup == SUP_RUNNING)
+			plant(vm, &job->images, &job->lines, on_new_planted, vm);
+	} else {
+		plant(vm, &job->images, &job->lines, on_new_planted, vm);
+	}
+}
+
+static void late_lock(struct locks_job *job)
+{
+	struct error err = { 0 };
+
+	error_set(&err, -ETIMEDOUT,
+		"the lock call has not ended after %d s: the file system or the "
+		"lock daemon does not answer",
+		LOCK_DEADLINE_MS / 1000);
+	refusal_note(job->vm, -ETIMEDOUT, NULL, &err);
+	vm_post(job->vm, SUP_EV_ACQUIRE_LATE);
+}
+
+void locks_lock(struct vm *vm)
+{
+	struct locks_job job = {
+		.vm = vm,
+		.run = run_lock,
+		.done = done_lock,
+		.late = late_lock,
+		.deadline_ms = LOCK_DEADLINE_MS,
+		.force_stale = vm->force_stale,
+	};
+
+	vm->refusal_outcome = 0;
+	if (plant_missing(vm, &vm->state.resources, &job.images) < 0 ||
+		locks_job_submit(&job) < 0) {
+		resource_set_finish(&job.images);
+		refusal_note(vm, -ENOMEM, NULL, &(struct error){ .text = "out of memory" });
+		vm_post(vm, SUP_EV_REFUSED);
+	}
+}
+
+/* Verify what is held, and let the guest go on. */
+
+static void cont_failed(struct vm *vm, const char *words)
+{
+	if (vm->sup != SUP_RESUMING)
+		return; /* something else has happened meanwhile */
+	error_set(&vm->refusal, 0, "%s", words);
+	vm->refusal_outcome = -EIO;
+	log_warning("QEMU does not go on: %s", words);
+	vm_set_text(&vm->state.held_because, words);
+	vm_post(vm, SUP_EV_CONT_FAILED);
+}
+
+static void on_status_after_cont(void *data, const struct qmp_reply *reply)
+{
+	struct vm *vm = data;
+	const char *status = json_string_value(json_object_get(reply->value, "status"));
+	char text[128];
+
+	if (vm->sup != SUP_RESUMING)
+		return;
+	if (reply->result == 0 && json_is_true(json_object_get(reply->value, "running"))) {
+		vm_post(vm, SUP_EV_RESUMED);
+		return;
+	}
+	snprintf(text, sizeof(text), "QEMU took 'cont' and stays in the state '%s'",
+		status ? status : reply->words);
+	cont_failed(vm, text);
+}
+
+static void on_cont(void *data, const struct qmp_reply *reply)
+{
+	struct vm *vm = data;
+
+	if (reply->result != 0)
+		cont_failed(vm, reply->words);
+	else if (vm->sup == SUP_RESUMING) /* no RESUME has come: some states ignore 'cont' */
+		monitor_call(vm, &(struct monitor_call){ .command = "query-status",
+					 .fd = -1,
+					 .fn = on_status_after_cont,
+					 .data = vm });
+}
+
+static int run_verify(struct locks_job *job, struct error *err)
+{
+	return domain_lock_verify(job->vm->domain, err);
+}
+
+static void done_verify(struct locks_job *job, int result, const struct error *err)
+{
+	struct vm *vm = job->vm;
+
+	if (vm->sup != SUP_RESUMING)
+		return;
+	if (result == LOCK_LOST) {
+		log_error("%s", err->text);
+		vm_set_cause(vm, CAUSE_LOCK_LOST, err->text);
+		vm_post(vm, SUP_EV_LOCK_LOST);
+	} else if (result != 0) {
+		cont_failed(vm, err->text);
+	} else {
+		monitor_call(vm, &(struct monitor_call){
+					 .command = "cont", .fd = -1, .fn = on_cont, .data = vm });
+	}
+}
+
+void locks_cont(struct vm *vm)
+{
+	struct locks_job job = { .vm = vm, .run = run_verify, .done = done_verify };
+
+	vm->refusal_outcome = 0;
+	if (locks_job_submit(&job) < 0)
+		cont_failed(vm, "out of memory");
+}

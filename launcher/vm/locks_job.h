@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "launcher/vm/locks.h"
+
+/*
+ * One lock call on its way to the lock thread and back. run() is on the thread
+ * and may touch the domain's lock object and the job, nothing else of the VM.
+ */
+struct locks_job {
+	struct vm *vm;
+	int (*run)(struct locks_job *job, struct error *err);
+	void (*done)(struct locks_job *job, int result, const struct error *err);
+	void (*late)(struct locks_job *job);
+	uint64_t deadline_ms;
+
+	/* what goes in */
+	uint64_t token;
+	bool force_stale;
+	struct resource_set images;
+	locks_fn fn;
+	void *data;
+
+	/* what comes out; text goes in for an unlock */
+	char *text;
+	struct lock_conflict conflict;
+	struct life_lines lines;
+	struct resource_set resources; /* what is attached now */
+};
+
+/* Queue a copy of @job, which owns what @job owned. 0 or -errno: then the caller still does. */
+int locks_job_submit(const struct locks_job *job);

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "launcher/vm/locks.h"
+#include "launcher/vm/locks_job.h"
+#include "launcher/vm/refusal.h"
+
+/* The lock calls that somebody waits for: attach, detach, inquire, the end. */
+
+#define END_DEADLINE_MS 10000
+
+static void answer(const struct locks_job *job, int code, const char *words)
+{
+	struct locks_result result = { .code = code, .words = words, .state = job->text };
+
+	if (job->fn)
+		job->fn(job->data, &result);
+}
+
+static void submit_or_fail(struct locks_job *job)
+{
+	if (locks_job_submit(job) == 0)
+		return;
+	answer(job, -ENOMEM, "out of memory");
+	resource_set_finish(&job->images);
+}
+
+/* What the VM has now; and while it is released, the saved state that says so. */
+static int take_stock(struct locks_job *job, struct error *err)
+{
+	struct domain_lock *domain = job->vm->domain;
+	int ret = resource_set_copy(&job->resources, domain_lock_resources(domain));
+
+	if (ret == 0 && domain_lock_state(domain) == DOMAIN_LOCK_RELEASED)
+		ret = domain_lock_process_inquire(domain, &job->text, err);
+	return ret;
+}
+
+static void note_stock(struct locks_job *job)
+{
+	struct vm *vm = job->vm;
+
+	resource_set_finish(&vm->state.resources);
+	vm->state.resources = job->resources;
+	job->resources = (struct resource_set){ 0 };
+	if (job->text)
+		vm_set_text(&vm->state.lock_text, job->text);
+	vm_save_state(vm);
+}
+
+/* Detach. */
+
+static int run_detach(struct locks_job *job, struct error *err)
+{
+	int ret = domain_lock_disk_detach(job->vm->domain, &job->images, err);
+
+	return ret < 0 ? ret : take_stock(job, err);
+}
+
+static void done_detach(struct locks_job *job, int result, const struct error *err)
+{
+	size_t i;
+
+	if (result == 0)
+		note_stock(job);
+	for (i = 0; result == 0 && i < job->images.n; i++)
+		plant_forget(job->vm, &job->images.items[i]);
+	answer(job, result, err->text);
+}
+
+void locks_detach(struct vm *vm, const struct resource_set *images, locks_fn fn, void *data)
+{
+	struct locks_job job = {
+		.vm = vm, .run = run_detach, .done = done_detach, .fn = fn, .data = data
+	};
+
+	if (resource_set_copy(&job.images, images) < 0)
+		answer(&job, -ENOMEM, "out of memory");
+	else
+		submit_or_fail(&job);
+}
+
+/* Attach; what is new is planted in QEMU before the caller hears of it. */
+
+static int run_attach(struct locks_job *job, struct error *err)
+{
+	struct domain_lock *domain = job->vm->domain;
+	int ret;
+
+	ret = domain_lock_disk_attach(domain, &job->images, &job->conflict, err);
+	if (ret == 0)
+		ret = take_stock(job, err);
+	if (ret == 0 && domain_lock_state(domain) == DOMAIN_LOCK_HELD)
+		ret = life_lines_copy(domain, &job->images, &job->lines);
+	return ret;
+}
+
+struct attaching {
+	struct vm *vm;
+	struct resource_set images;
+	locks_fn fn;
+	void *data;
+};
+
+static void attaching_free(struct attaching *attaching)
+{
+	resource_set_finish(&attaching->images);
+	free(attaching);
+}
+
+static void on_planted(void *data, int result, const char *words)
+{
+	struct attaching *attaching = data;
+	struct locks_result outcome = { .code = result, .words = words };
+
+	if (result != 0) { /* a lock that does not live as long as QEMU is none */
+		log_warning("cannot plant a lock in QEMU: %s", words);
+		locks_detach(attaching->vm, &attaching->images, NULL, NULL);
+	}
+	attaching->fn(attaching->data, &outcome);
+	attaching_free(attaching);
+}
+
+static void done_attach(struct locks_job *job, int result, const struct error *err)
+{
+	struct attaching *attaching;
+	struct error words = *err;
+
+	if (result != 0) {
+		if (result == LOCK_BUSY)
+			refusal_sentence(job->vm->rundir, &job->conflict, &words);
+		answer(job, result, words.text);
+		return;
+	}
+	note_stock(job);
+	attaching = calloc(1, sizeof(*attaching));
+	if (!attaching) {
+		locks_detach(job->vm, &job->images, job->fn, job->data);
+		return;
+	}
+	*attaching = (struct attaching){
+		.vm = job->vm, .images = job->images, .fn = job->fn, .data = job->data
+	};
+	job->images = (struct resource_set){ 0 };
+	plant(job->vm, &attaching->images, &job->lines, on_planted, attaching);
+}
+
+void locks_attach(struct vm *vm, const struct resource_set *images, locks_fn fn, void *data)
+{
+	struct locks_job job = {
+		.vm = vm, .run = run_attach, .done = done_attach, .fn = fn, .data = data
+	};
+
+	if (resource_set_copy(&job.images, images) < 0)
+		answer(&job, -ENOMEM, "out of memory");
+	else
+		submit_or_fail(&job);
+}
+
+/* Inquire. */
+
+static int run_inquire(struct locks_job *job, struct error *err)
+{
+	return domain_lock_process_inquire(job->vm->domain, &job->text, err);
+}
+
+static void done_inquire(struct locks_job *job, int result, const struct error *err)
+{
+	answer(job, result, err->text);
+}
+
+void locks_inquire(struct vm *vm, locks_fn fn, void *data)
+{
+	struct locks_job job = {
+		.vm = vm, .run = run_inquire, .done = done_inquire, .fn = fn, .data = data
+	};
+
+	submit_or_fail(&job);
+}
+
+/* The end: QEMU is dead, nothing needs saving. */
+
+static int run_end(struct locks_job *job, struct error *err)
+{
+	int ret = domain_lock_process_inquire(job->vm->domain, &job->text, err);
+
+	return ret < 0 ? ret : domain_lock_process_pause(job->vm->domain, job->text, err);
+}
+
+static void done_end(struct locks_job *job, int result, const struct error *err)
+{
+	if (result != 0)
+		log_warning("giving the locks back: %s", err->text);
+	answer(job, result, err->text);
+}
+
+static void late_end(struct locks_job *job)
+{
+	log_warning("giving the locks back takes too long: they end with this process");
+	answer(job, -ETIMEDOUT, "");
+}
+
+void locks_end(struct vm *vm, locks_fn fn, void *data)
+{
+	struct locks_job job = {
+		.vm = vm,
+		.run = run_end,
+		.done = done_end,
+		.late = late_end,
+		.deadline_ms = END_DEADLINE_MS,
+		.fn = fn,
+		.data = data,
+	};
+
+	submit_or_fail(&job);
+}

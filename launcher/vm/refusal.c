@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "launcher/vm/refusal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "locking/lock_conflict.h"
+
+/* Does a VM of this host hold it, by its own account? */
+static bool find_in_states(const struct rundir *rundir, struct lock_conflict *conflict)
+{
+	struct resource like = { .kind = RESOURCE_DISK, .id = conflict->id };
+	struct vm_entry *entries;
+	bool found = false;
+	size_t n, i;
+
+	if (rundir_list(rundir, &entries, &n, NULL) < 0)
+		return false;
+	for (i = 0; i < n; i++) {
+		struct vm_entry *entry = &entries[i];
+
+		if (!found && entry->readable && entry->presence != VM_GONE &&
+			entry->state.lock_state != VM_LOCK_RELEASED &&
+			strcmp(entry->name, rundir->name) != 0 &&
+			resource_set_find(&entry->state.resources, &like)) {
+			found = true;
+			conflict->holder = (struct lock_holder){
+				.source = LOCK_HOLDER_STATE,
+				.pid = entry->state.qemu.pid,
+				.since = entry->state.started,
+			};
+			snprintf(conflict->holder.vm, sizeof(conflict->holder.vm), "%s",
+				entry->name);
+		}
+		vm_entry_finish(entry);
+	}
+	free(entries);
+	return found;
+}
+
+void refusal_sentence(
+	const struct rundir *rundir, const struct lock_conflict *conflict, struct error *ret)
+{
+	struct lock_conflict named = *conflict;
+
+	if (named.holder.source != LOCK_HOLDER_RECORD)
+		find_in_states(rundir, &named);
+	lock_conflict_sentence(&named, ret->text, sizeof(ret->text));
+}
+
+void refusal_way_out(const struct lock_conflict *conflict, struct error *ret)
+{
+	const struct lock_holder *holder = &conflict->holder;
+	char on_host[LOCK_NAME_SIZE + 8] = "";
+
+	if (holder->host[0])
+		snprintf(on_host, sizeof(on_host), " on %s", holder->host);
+	if (holder->vm[0])
+		error_set(ret, 0, "'vmlatch stop %s'%s frees it; 'vmlatch who %.200s' tells more.",
+			holder->vm, on_host, conflict->path);
+	else
+		error_set(ret, 0, "'vmlatch who %.300s' tells more.", conflict->path);
+}
+
+void refusal_note(
+	struct vm *vm, int outcome, const struct lock_conflict *conflict, const struct error *err)
+{
+	enum vm_cause cause = vm->state.cause;
+
+	vm->refusal = *err;
+	vm->refusal_outcome = outcome;
+	if (outcome == LOCK_BUSY && conflict)
+		refusal_sentence(vm->rundir, conflict, &vm->refusal);
+	if (outcome == LOCK_BUSY)
+		cause = CAUSE_LOCK_BUSY;
+	else if (outcome == LOCK_STALE)
+		cause = CAUSE_STALE;
+	else if (outcome == LOCK_LOST)
+		cause = CAUSE_LOCK_LOST;
+	vm_set_cause(vm, cause, vm->refusal.text);
+	log_error("not resumed: %s", vm->refusal.text);
+}

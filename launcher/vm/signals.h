@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "launcher/vm/vm.h"
+
+/*
+ * Signals behave as if QEMU had been started directly. They are blocked before
+ * the fork (QEMU starts with the mask that we found) and read from a signalfd:
+ * the sender matters, because the terminal's Ctrl-C has reached QEMU already.
+ * What was ignored when we started stays ignored (nohup).
+ *
+ * Returns 0 or -errno with a sentence.
+ */
+int signals_start(struct vm *vm, struct error *err);

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "launcher/vm/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "base/process.h"
+#include "launcher/vm/spawn_child.h"
+#include "launcher/vm/spawn_wire.h"
+
+int spawn_start(const struct spawn_plan *plan, struct spawn *ret, struct error *err)
+{
+	_cleanup_(closep) int ours = -1;
+	_cleanup_(closep) int theirs = -1;
+	pid_t supervisor = getpid();
+	int pair[2], pidfd;
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return error_status(err,
+			error_set(err, -errno, "make a socket pair: %s", strerror(errno)),
+			EX_OSERR);
+	ours = pair[0];
+	theirs = pair[1];
+	pid = fork();
+	if (pid < 0)
+		return error_status(
+			err, error_set(err, -errno, "fork: %s", strerror(errno)), EX_OSERR);
+	if (pid == 0) {
+		close(take_fd(&ours));
+		spawn_child(plan, theirs, supervisor);
+	}
+	pidfd = pidfd_open_cloexec(pid);
+	if (pidfd < 0) {
+		kill(pid, SIGKILL); /* not reaped yet: it is our child */
+		return error_status(err,
+			error_set(err, pidfd, "watch process %d: %s", pid, strerror(-pidfd)),
+			EX_OSERR);
+	}
+	*ret = (struct spawn){ .pid = pid, .pidfd = pidfd, .socket = take_fd(&ours) };
+	process_start_time(pid, &ret->start_time);
+	return 0;
+}
+
+void spawn_report_finish(struct spawn_report *report)
+{
+	fd_close_many(report->fds, report->n_fds);
+	free(report->fds);
+	free(report->state);
+	*report = (struct spawn_report){ 0 };
+}
+
+static int read_state(int memfd, char **ret)
+{
+	off_t size = lseek(memfd, 0, SEEK_END);
+	_cleanup_(freep) char *text = NULL;
+
+	if (size < 0 || lseek(memfd, 0, SEEK_SET) < 0)
+		return -errno;
+	text = calloc(1, size + 1);
+	if (!text)
+		return -ENOMEM;
+	if (fd_read_all(memfd, text, size) != size)
+		return -EIO;
+	*ret = take_ptr(text);
+	return 0;
+}
+
+/* The event loop has made the socket non-blocking; what was announced is on its way. */
+static ssize_t receive_next(int socket, int *fds, size_t *n)
+{
+	struct pollfd ready = { .fd = socket, .events = POLLIN };
+	char byte;
+
+	while (poll(&ready, 1, -1) < 0 && errno == EINTR)
+		;
+	return fd_receive(socket, &byte, 1, fds, n);
+}
+
+/* The state, then the descriptors, in as many messages as they need. */
+static int receive_locks(
+	int socket, const struct spawn_message *message, struct spawn_report *report)
+{
+	_cleanup_(closep) int memfd = -1;
+	size_t n = 1, got = 0;
+	int ret;
+
+	ret = receive_next(socket, &memfd, &n);
+	if (ret <= 0 || n != 1)
+		return ret < 0 ? ret : -EPROTO;
+	ret = read_state(memfd, &report->state);
+	if (ret < 0)
+		return ret;
+	report->fds = calloc(message->n_fds + 1, sizeof(int));
+	if (!report->fds)
+		return -ENOMEM;
+	while (got < message->n_fds) {
+		n = message->n_fds - got;
+		if (n > FD_MESSAGE_MAX)
+			n = FD_MESSAGE_MAX;
+		ret = receive_next(socket, report->fds + got, &n);
+		report->n_fds = got += n;
+		if (ret <= 0 || n == 0)
+			return ret < 0 ? ret : -EPROTO;
+	}
+	return 0;
+}
+
+int spawn_receive(int socket, struct spawn_report *ret, struct error *err)
+{
+	struct spawn_report report = { 0 };
+	struct spawn_message message;
+	size_t none = 0;
+	ssize_t n;
+	int code = 0;
+
+	n = fd_receive(socket, &message, sizeof(message), NULL, &none);
+	if (n < 0 && n != -ECONNRESET)
+		return error_set(err, n, "listen to the child: %s", strerror(-n));
+	if (n <= 0) {
+		*ret = (struct spawn_report){ .news = SPAWN_EXECUTED };
+		return 0;
+	}
+	if (n != sizeof(message))
+		return error_set(err, -EPROTO, "the child said something that is not understood");
+	report.news = message.news;
+	report.stage = message.stage;
+	report.outcome = message.outcome;
+	report.error = message.error;
+	report.conflict = message.conflict;
+	if (message.news == SPAWN_LOCKED)
+		code = receive_locks(socket, &message, &report);
+	if (code < 0) {
+		spawn_report_finish(&report);
+		return error_set(err, code, "take over the child's locks: %s", strerror(-code));
+	}
+	*ret = report;
+	return 0;
+}
+
+int spawn_admit(int socket)
+{
+	return fd_write_all(socket, "", 1);
+}

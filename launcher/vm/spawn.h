@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/credentials.h"
+#include "base/error.h"
+#include "launcher/vm/stage.h"
+#include "locking/domain_lock.h"
+
+/*
+ * The fork. The child takes every lock, reports, waits for the supervisor's "I
+ * have them", and becomes QEMU. It must be called before any thread exists.
+ *
+ *	child			supervisor
+ *	LOCKED, descriptors  ->	adopts them
+ *	  (or REFUSED)
+ *			     <-	admit
+ *	execs QEMU	     ->	end of file (or FAILED with a stage)
+ */
+
+struct spawn_plan {
+	const char *binary; /* a path */
+	char **argv;        /* the user's; [0] is what QEMU is called */
+	bool add_stop;      /* -S */
+	int monitor_fd;     /* listening; becomes QEMU's monitor "vmlatch" */
+	const struct credentials *credentials;
+	bool die_with_supervisor;
+	struct domain_lock *domain; /* both sides have it; the child's copy does the locking */
+	bool register_only;
+	int64_t wait_ms;
+	sigset_t signals; /* the mask that QEMU starts with */
+};
+
+struct spawn {
+	pid_t pid;
+	uint64_t start_time;
+	int pidfd;
+	int socket;
+};
+
+/*
+ * @ret	the descriptors are the caller's
+ *
+ * Returns 0 or -errno with a sentence. Never returns in the child.
+ */
+int spawn_start(const struct spawn_plan *plan, struct spawn *ret, struct error *err);
+
+enum spawn_news {
+	SPAWN_LOCKED,   /* descriptors and state have come */
+	SPAWN_REFUSED,  /* nothing is held, the child has gone or will; see outcome */
+	SPAWN_EXECUTED, /* the socket's end: QEMU runs, or the child died */
+};
+
+struct spawn_report {
+	enum spawn_news news;
+	enum stage stage;
+	int outcome; /* REFUSED: LOCK_BUSY or -errno */
+	struct error error;
+	struct lock_conflict conflict; /* LOCK_BUSY */
+	int *fds;                      /* LOCKED: n_fds of them */
+	size_t n_fds;
+	char *state; /* LOCKED */
+};
+void spawn_report_finish(struct spawn_report *report); /* closes @fds that are still there */
+
+/* The next piece of news; blocks only if none has come. 0 or -errno with a sentence. */
+int spawn_receive(int socket, struct spawn_report *ret, struct error *err);
+
+/* "I have them": let the child exec. 0 or -errno. */
+int spawn_admit(int socket);

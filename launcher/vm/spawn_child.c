@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "launcher/vm/spawn_child.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "base/process.h"
+#include "base/str.h"
+#include "launcher/vm/spawn_wire.h"
+
+#define EXIT_CANNOT_EXECUTE 126
+#define EXIT_NOT_FOUND      127
+
+/* What the stages pass on to each other. */
+struct child {
+	const struct spawn_plan *plan;
+	int socket;
+	pid_t supervisor;
+	char *state; /* what is locked, for the supervisor */
+	struct lock_descriptor *descriptors;
+	size_t n_descriptors;
+	int config_fd;  /* memfd with the monitor's configuration, as QEMU inherits it */
+	int monitor_fd; /* the listening socket, likewise */
+	struct lock_conflict conflict;
+};
+
+static int child_lock(struct child *child, struct error *err)
+{
+	struct domain_lock_start start = {
+		.register_only = child->plan->register_only,
+		.wait_ms = child->plan->wait_ms,
+		.pid = getpid(),
+	};
+	int ret;
+
+	process_start_time(start.pid, &start.start_time);
+	ret = domain_lock_process_start(child->plan->domain, &start, &child->conflict, err);
+	if (ret != 0)
+		return ret;
+	/* now: the next stage moves the descriptors away from under the lock object */
+	ret = domain_lock_process_inquire(child->plan->domain, &child->state, err);
+	if (ret < 0)
+		return ret;
+	return domain_lock_descriptors(
+		child->plan->domain, &child->descriptors, &child->n_descriptors, err);
+}
+
+/* The text that gives QEMU a monitor without taking away its default one. */
+static int make_monitor_config(int monitor_fd)
+{
+	_cleanup_(closep) int fd = memfd_create("vmlatch-monitor", MFD_CLOEXEC);
+	char text[256];
+	int len, ret;
+
+	if (fd < 0)
+		return -errno;
+	len = snprintf(text, sizeof(text),
+		"[chardev \"vmlatch\"]\n"
+		"backend = \"socket\"\n"
+		"fd = \"%d\"\n"
+		"server = \"on\"\n"
+		"wait = \"off\"\n"
+		"[mon \"vmlatch\"]\n"
+		"chardev = \"vmlatch\"\n"
+		"mode = \"control\"\n",
+		monitor_fd);
+	ret = fd_write_all(fd, text, len);
+	if (ret < 0)
+		return ret;
+	return take_fd(&fd);
+}
+
+/*
+ * QEMU inherits the life lines, the monitor's socket and its configuration, all
+ * at the top end below its limit of open files. The rest closes at exec.
+ */
+static int child_place(struct child *child, struct error *err)
+{
+	int base = fd_high_base(child->n_descriptors + 2, err);
+	int copy, ret = 0;
+	size_t i;
+
+	if (base < 0)
+		return error_status(err, base, EX_OSERR);
+	for (i = 0; i < child->n_descriptors && ret >= 0; i++) {
+		struct lock_descriptor *descriptor = &child->descriptors[i];
+
+		if (!descriptor->inherit)
+			continue;
+		ret = fd_place(descriptor->fd, base);
+		if (ret >= 0)
+			descriptor->fd = ret;
+	}
+	copy = dup(child->plan->monitor_fd);
+	if (ret >= 0)
+		ret = child->monitor_fd = copy < 0 ? -errno : fd_place(copy, base);
+	if (ret >= 0)
+		ret = child->config_fd = make_monitor_config(child->monitor_fd);
+	if (ret >= 0)
+		ret = child->config_fd = fd_place(child->config_fd, base);
+	if (ret < 0)
+		return error_status(err, error_set(err, ret, "%s", strerror(-ret)), EX_OSERR);
+	return 0;
+}
+
+static int send_state(const struct child *child)
+{
+	_cleanup_(closep) int memfd = memfd_create("vmlatch-state", MFD_CLOEXEC);
+	int ret;
+
+	if (memfd < 0)
+		return -errno;
+	ret = fd_write_all(memfd, child->state, strlen(child->state));
+	if (ret < 0)
+		return ret;
+	return fd_send(child->socket, "", 1, &memfd, 1);
+}
+
+static int send_descriptors(const struct child *child)
+{
+	size_t sent = 0, n = 0;
+	int batch[FD_MESSAGE_MAX];
+
+	for (sent = 0; sent < child->n_descriptors; sent += n) {
+		int ret;
+
+		for (n = 0; n < FD_MESSAGE_MAX && sent + n < child->n_descriptors; n++)
+			batch[n] = child->descriptors[sent + n].fd;
+		ret = fd_send(child->socket, "", 1, batch, n);
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
+}
+
+/* Give the supervisor its copies and wait for its "I have them". */
+static int child_hand_over(struct child *child, struct error *err)
+{
+	struct spawn_message message = { .news = SPAWN_LOCKED, .n_fds = child->n_descriptors };
+	char byte;
+	int ret;
+
+	(void)err;
+	ret = fd_write_all(child->socket, &message, sizeof(message));
+	if (ret == 0)
+		ret = send_state(child);
+	if (ret == 0)
+		ret = send_descriptors(child);
+	if (ret == 0 && fd_read_all(child->socket, &byte, 1) != 1)
+		_exit(EX_SOFTWARE); /* the supervisor has gone: nobody is left to tell */
+	return ret;
+}
+
+static int child_set_privileges(struct child *child, struct error *err)
+{
+	int ret = credentials_become(child->plan->credentials, err);
+
+	if (ret < 0)
+		return error_status(err, ret, EX_NOPERM);
+	if (!child->plan->die_with_supervisor)
+		return 0;
+	/* last: a change of user takes it away */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		return error_set(err, -errno, "tie QEMU to its supervisor: %s", strerror(errno));
+	if (getppid() != child->supervisor)
+		_exit(EX_SOFTWARE);
+	return 0;
+}
+
+/* argv[0], ours, then the user's arguments untouched: appended, "-name" last would swallow one. */
+static int child_exec(struct child *child, struct error *err)
+{
+	_cleanup_(strv_finish) struct strv argv = { 0 };
+	char config[32];
+	char **arg;
+	int ret;
+
+	snprintf(config, sizeof(config), "/dev/fd/%d", child->config_fd);
+	ret = strv_add(&argv, child->plan->argv[0]);
+	if (ret == 0 && child->plan->add_stop)
+		ret = strv_add(&argv, "-S");
+	if (ret == 0)
+		ret = strv_add(&argv, "-readconfig");
+	if (ret == 0)
+		ret = strv_add(&argv, config);
+	for (arg = child->plan->argv + 1; ret == 0 && *arg; arg++)
+		ret = strv_add(&argv, *arg);
+	if (ret < 0)
+		return ret;
+	sigprocmask(SIG_SETMASK, &child->plan->signals, NULL);
+	execv(child->plan->binary, argv.items);
+	error_status(err, 0, errno == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_EXECUTE);
+	return error_set(err, -errno, "%s: %s", child->plan->binary, strerror(errno));
+}
+
+void spawn_child(const struct spawn_plan *plan, int socket, pid_t supervisor)
+{
+	static int (*const stages[STAGE_N])(struct child *, struct error *) = {
+		[STAGE_LOCK] = child_lock,
+		[STAGE_DESCRIPTORS] = child_place,
+		[STAGE_HANDOVER] = child_hand_over,
+		[STAGE_PRIVILEGES] = child_set_privileges,
+		[STAGE_EXEC] = child_exec,
+	};
+	struct child child = { .plan = plan, .socket = socket, .supervisor = supervisor };
+	struct spawn_message message = { .news = SPAWN_REFUSED };
+	int ret = 0;
+
+	for (message.stage = 0; message.stage < STAGE_N; message.stage++) {
+		ret = stages[message.stage](&child, &message.error);
+		if (ret != 0)
+			break;
+	}
+	if (!message.error.text[0])
+		error_set(&message.error, ret, "%s", strerror(-ret));
+	message.outcome = ret;
+	message.conflict = child.conflict;
+	fd_write_all(socket, &message, sizeof(message));
+	_exit(message.error.status ? message.error.status : EX_OSERR);
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/credentials.h"
+#include "base/error.h"
+#include "launcher/options.h"
+#include "launcher/vm/event_log.h"
+#include "launcher/vm/lock_worker.h"
+#include "launcher/vm/rundir.h"
+#include "launcher/vm/spawn.h"
+#include "launcher/vm/state.h"
+#include "launcher/vm/supervisor.h"
+#include "locking/domain_lock.h"
+#include "qmp/client.h"
+#include "qmp/server.h"
+
+/*
+ * One running VM: what happens is posted as an event, the table (supervisor.h)
+ * says what to do, and the files beside this one do it. All of it is on one
+ * thread, but for the lock calls (locks.c).
+ */
+
+/* What 'run' has found out before the fork; borrowed for the VM's life. */
+struct vm_plan {
+	const struct options *options;
+	const char *binary; /* QEMU's path */
+	char **argv;        /* QEMU's arguments as the user gave them */
+	const struct credentials *credentials;
+	const struct resource_set *resources;
+	const struct strv *pinned; /* why it never releases; empty: it may */
+	unsigned release_on;       /* enum release_on */
+	bool verified;             /* --start verified: we add -S and compare */
+	bool user_stopped;         /* the user's own -S */
+	bool incoming;             /* register only */
+};
+
+/* A VM of one process: static in vm_run(), so that nothing dangles at the end. */
+struct vm {
+	const struct vm_plan *plan;
+	uv_loop_t loop;
+	struct rundir *rundir;
+	struct vm_state state; /* what state.json says */
+	enum supervisor_state sup;
+	unsigned pending[64]; /* events to come, a ring */
+	unsigned first_pending, n_pending;
+	bool pumping;
+
+	struct domain_lock *domain; /* lock thread only, once the worker has its first job */
+	struct lock_worker *worker;
+	struct lock_params lock_params;
+	struct resource_set in_qemu; /* whose life lines QEMU has */
+	uint64_t lock_token;         /* of the save that counts; an older one is passed over */
+
+	struct spawn child;
+	uv_poll_t child_news, child_death, signals;
+	int signal_fd;
+	sigset_t inherited_signals;
+	int monitor_listen_fd;
+
+	struct qmp_client *monitor; /* NULL: not connected */
+	bool monitor_ready;
+	bool shutdown_seen;
+	bool retry_release;   /* the locks stay for a job or an export, which may end */
+	uv_timer_t patience;  /* a QEMU without a monitor is expected to die */
+	uint64_t drain_token; /* of the drain that counts */
+	bool release_asked;   /* by a user: --release-after does not hold it back */
+	bool stay;            /* the guest shall wait: -S, or a 'stop' before it ran */
+	uv_timer_t release_timer;
+
+	struct qmp_server *server;
+	struct waiting *waiting; /* clients that wait for a state (control_goal.c) */
+	struct event_log events;
+
+	struct error refusal; /* why the last acquire failed */
+	int refusal_outcome;  /* LOCK_BUSY, LOCK_STALE or -errno; 0: none */
+	bool force_stale;     /* for the next acquire */
+	struct {
+		int signal;        /* that asked for the end; 0: a 'quit' */
+		bool seen_by_qemu; /* the terminal has sent it to QEMU too */
+		bool killed;       /* carried out as SIGKILL: the status is 0 */
+		bool by_policy;    /* --on-lock-failure=poweroff: the status is 76 */
+	} end;
+	struct error way_out; /* what to do about a refused start */
+	int exit_status;      /* of a start that was refused; 0: QEMU's counts */
+	uv_timer_t last_io_timer;
+};
+
+/*
+ * Run a VM from fork to end.
+ *
+ * @rundir	claimed
+ *
+ * Returns the exit status; or dies of the signal that QEMU died of.
+ */
+int vm_run(const struct vm_plan *plan, struct rundir *rundir);
+
+/* Something has happened; the table decides. Safe from within an action. */
+void vm_post(struct vm *vm, enum supervisor_event event);
+
+/* Write state.json; a failure is logged. 0 or -errno. */
+int vm_save_state(struct vm *vm);
+
+/* Why the guest does not run; kept until it runs again. @detail may be NULL. */
+void vm_set_cause(struct vm *vm, enum vm_cause cause, const char *detail);
+
+/* Replace a string of the state. @text NULL: none. */
+void vm_set_text(char **member, const char *text);
+
+/* QEMU's RunState as it was last heard. */
+void vm_set_run_state(struct vm *vm, const char *run_state);
+
+/* The VM gives no locks back from now on, and this is why. */
+void vm_pin(struct vm *vm, const char *why);
+
+/* Is there any lock to give back or take? (the nop driver has none) */
+bool vm_has_locks(const struct vm *vm);

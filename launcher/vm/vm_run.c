@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "launcher/vm/vm.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "launcher/exit_status.h"
+#include "launcher/vm/boot.h"
+#include "launcher/vm/control.h"
+#include "launcher/vm/ending.h"
+#include "launcher/vm/signals.h"
+
+/* One VM a process. */
+static struct vm the_vm;
+
+static int prepare_state(struct vm *vm)
+{
+	struct vm_state *state = &vm->state;
+	size_t i;
+	int ret;
+
+	snprintf(state->name, sizeof(state->name), "%s", vm->rundir->name);
+	ret = uuid_generate(state->instance);
+	if (ret == 0)
+		ret = process_boot_id(state->boot_id);
+	state->supervisor.pid = getpid();
+	process_start_time(getpid(), &state->supervisor.start_time);
+	vm_set_text(&state->binary, vm->plan->argv[0]);
+	vm_set_text(&state->driver, vm->plan->options->lock);
+	vm_set_text(&state->run_state, "starting");
+	state->lock_state = VM_LOCK_REGISTERED;
+	state->started = clock_realtime_s();
+	for (i = 0; ret == 0 && i < vm->plan->pinned->n; i++)
+		ret = strv_add(&state->pinned, vm->plan->pinned->items[i]);
+	if (ret == 0)
+		ret = resource_set_copy(&state->resources, vm->plan->resources);
+	if (!state->binary || !state->driver || !state->run_state)
+		ret = -ENOMEM;
+	vm_set_cause(vm, CAUSE_STARTING, NULL);
+	return ret;
+}
+
+static int prepare_locks(struct vm *vm, struct error *err)
+{
+	struct lock_owner *owner = &vm->lock_params.owner;
+	int ret;
+
+	snprintf(owner->vm, sizeof(owner->vm), "%s", vm->state.name);
+	snprintf(owner->host, sizeof(owner->host), "%s", vm->plan->options->host_name);
+	memcpy(owner->instance, vm->state.instance, sizeof(owner->instance));
+	memcpy(owner->boot_id, vm->state.boot_id, sizeof(owner->boot_id));
+	vm->lock_params.credentials = vm->plan->credentials;
+	ret = domain_lock_new(
+		vm->plan->options->lock, &vm->lock_params, vm->plan->resources, &vm->domain, err);
+	if (ret == -ENOENT)
+		error_status(err, ret, EX_UNAVAILABLE);
+	return ret;
+}
+
+static int prepare_sockets(struct vm *vm, struct error *err)
+{
+	_cleanup_(freep) char *monitor = NULL;
+	_cleanup_(freep) char *qmp = NULL;
+	const char *path = vm->plan->options->qmp;
+	int listener;
+
+	if (!path && asprintf(&qmp, "%s/" RUNDIR_QMP, vm->rundir->path) < 0)
+		return -ENOMEM;
+	if (asprintf(&monitor, "%s/" RUNDIR_MONITOR, vm->rundir->path) < 0)
+		return -ENOMEM;
+	vm_set_text(&vm->state.qmp_path, path ? path : qmp);
+	vm->monitor_listen_fd = rundir_listen(monitor, err);
+	if (vm->monitor_listen_fd < 0)
+		return vm->monitor_listen_fd;
+	listener = rundir_listen(vm->state.qmp_path, err);
+	if (listener < 0)
+		return listener;
+	return control_start(vm, listener, err);
+}
+
+static int start_child(struct vm *vm, struct error *err)
+{
+	const struct options *options = vm->plan->options;
+	struct spawn_plan plan = {
+		.binary = vm->plan->binary,
+		.argv = vm->plan->argv,
+		.add_stop = vm->plan->verified || vm->plan->incoming,
+		.monitor_fd = vm->monitor_listen_fd,
+		.credentials = vm->plan->credentials,
+		.die_with_supervisor = options->on_supervisor_death == ON_SUPERVISOR_DEATH_KILL,
+		.domain = vm->domain,
+		.register_only = vm->plan->incoming,
+		.wait_ms = options->wait_ms,
+		.signals = vm->inherited_signals,
+	};
+	int ret = spawn_start(&plan, &vm->child, err);
+
+	if (ret < 0)
+		return ret;
+	close(take_fd(&vm->monitor_listen_fd)); /* QEMU's alone from now on */
+	vm->state.qemu.pid = vm->child.pid;
+	vm->state.qemu.start_time = vm->child.start_time;
+	return boot_watch(vm, err);
+}
+
+static int vm_start(struct vm *vm, struct error *err)
+{
+	int ret;
+
+	ret = uv_loop_init(&vm->loop);
+	if (ret < 0)
+		return error_set(err, ret, "set up the event loop: %s", uv_strerror(ret));
+	event_log_init(&vm->events);
+	uv_timer_init(&vm->loop, &vm->release_timer);
+	uv_timer_init(&vm->loop, &vm->last_io_timer);
+	uv_timer_init(&vm->loop, &vm->patience);
+	vm->release_timer.data = vm->last_io_timer.data = vm->patience.data = vm;
+	ret = prepare_state(vm);
+	if (ret < 0)
+		return error_set(err, ret, "set up the VM's state: %s", strerror(-ret));
+	ret = prepare_locks(vm, err);
+	if (ret == 0)
+		ret = prepare_sockets(vm, err);
+	if (ret == 0)
+		ret = lock_worker_new(&vm->loop, &vm->worker, err);
+	if (ret == 0)
+		ret = vm_save_state(vm) < 0 ? error_status(err,
+						      error_set(err, -EIO, "cannot write %s/%s",
+							      vm->rundir->path, STATE_FILE),
+						      EX_CANTCREAT)
+					    : 0;
+	if (ret == 0)
+		ret = signals_start(vm, err);
+	if (ret == 0)
+		ret = start_child(vm, err);
+	return ret;
+}
+
+int vm_run(const struct vm_plan *plan, struct rundir *rundir)
+{
+	struct vm *vm = &the_vm;
+	struct error err = { 0 };
+	int ret;
+
+	*vm = (struct vm){
+		.plan = plan,
+		.rundir = rundir,
+		.child = { .pidfd = -1, .socket = -1 },
+		.monitor_listen_fd = -1,
+		.signal_fd = -1,
+		.stay = plan->user_stopped,
+	};
+	mallopt(M_ARENA_MAX, 1); /* the lock thread needs no arena of its own */
+	ret = vm_start(vm, &err);
+	if (ret < 0) {
+		log_error("%s", err.text);
+		rundir_remove(rundir);
+		return exit_status(ret, &err);
+	}
+	uv_run(&vm->loop, UV_RUN_DEFAULT);
+	return ending_leave(vm);
+}
