@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""One more disk under the VM's locks, and one less."""
+
+import locks
+import procfs
+from vmtest import VmTest, main
+
+
+class Attach(VmTest):
+    def setUp(self):
+        super().setUp()
+        self.disk_path, self.more = self.guest("writer"), self.disk("more.raw")
+        self.vm = self.running("vm", *self.drive(self.disk_path))
+
+    def planted(self, path):
+        return locks.BYTE in {lock.start for lock in procfs.fd_locks(self.vm.qemu, path)}
+
+    def test_locks_the_disk_and_plants_the_lock_in_qemu(self):
+        self.does("attach", "vm", "disk", self.more)
+        self.assert_held(self.more)
+        self.assertTrue(self.planted(self.more), "the lock must outlive the supervisor")
+
+    def test_survives_the_supervisors_death(self):
+        self.does("attach", "vm", "disk", self.more)
+        qemu = self.vm.kill_supervisor()
+        self.assertEqual(locks.seen(self.more, locks.BYTE), locks.WRITE)
+        said = self.refused(75, "second", *self.drive(self.more))
+        self.assert_in_use(said, self.more, self.vm)
+        self.kill(qemu)
+        self.wait_free(self.more)
+
+    def test_twice_is_harmless(self):
+        self.does("attach", "vm", "disk", self.more)
+        self.does("attach", "vm", "disk", self.more)
+        self.assertEqual(len(self.vm.status()["resources"]), 2)
+
+    def test_of_a_busy_disk_is_refused_and_changes_nothing(self):
+        before = self.vm.status()["resources"]
+        with locks.Held(self.more):
+            said = self.fails(75, "attach", "vm", "disk", self.more)
+            self.assert_says(str(self.more), said)
+        self.assertEqual(self.vm.status()["resources"], before)
+        self.assert_free(self.more)
+
+    def test_of_what_is_not_there_is_66(self):
+        said = self.fails(66, "attach", "vm", "disk", self.dir / "missing.raw")
+        self.assert_says("missing.raw", said)
+
+    def test_is_given_back_by_a_pause_and_taken_by_a_resume(self):
+        self.does("attach", "vm", "disk", self.more)
+        self.does("pause", "vm")
+        self.assert_free(self.more)
+        self.does("resume", "vm")
+        self.assert_held(self.more)
+        self.assertTrue(self.planted(self.more))
+
+    def test_to_a_released_vm_takes_nothing_until_the_resume(self):
+        self.does("pause", "vm")
+        self.does("attach", "vm", "disk", self.more)
+        self.assert_free(self.more)
+        self.does("resume", "vm")
+        self.assert_held(self.more)
+        self.assertTrue(self.planted(self.more))
+
+
+class Detach(VmTest):
+    def test_frees_the_disk_and_leaves_the_others(self):
+        disk, more = self.guest("writer"), self.disk("more.raw")
+        vm = self.running("vm", *self.drive(disk))
+        self.does("attach", "vm", "disk", more)
+        self.does("detach", "vm", "disk", more)
+        self.assert_free(more)
+        self.assertFalse(procfs.fd_locks(vm.qemu, more), "nothing of it is left in QEMU")
+        self.assert_held(disk)
+        self.does("detach", "vm", "disk", more)
+
+    def test_names_can_come_again(self):
+        # a getfd name used twice frees the first lock
+        disk = self.guest("writer")
+        more = [self.disk(f"{number}.raw") for number in range(3)]
+        self.running("vm", *self.drive(disk))
+        for path in more:
+            self.does("attach", "vm", "disk", path)
+        self.does("detach", "vm", "disk", more[1])
+        self.does("attach", "vm", "disk", more[1])
+        for path in more:
+            self.assert_held(path)
+
+    def test_while_qemu_uses_the_disk_is_refused(self):
+        disk = self.guest("writer")
+        self.running("vm", *self.drive(disk))
+        result = self.vmlatch("detach", "vm", "disk", disk)
+        self.assertNotEqual(result.status, 0, result)
+        self.assert_held(disk)
+
+
+if __name__ == "__main__":
+    main()
