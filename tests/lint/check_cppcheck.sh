@@ -1,0 +1,9 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# check_cppcheck.sh ROOT: cppcheck finds nothing.
+set -eu
+. "$(dirname "$0")/common.sh"
+need cppcheck
+c_sources | grep '\.c$' | cppcheck --file-list=- --quiet --std=c11 -j 2 -I . -D_GNU_SOURCE \
+	--enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+	--suppress=missingIncludeSystem --suppress=unmatchedSuppression
