@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=sh disable=SC2034 # who sources this uses the variables
+# For the scripts beside it: where we are, and which packages (Debian 12) what needs.
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+
+packages_build='gcc meson ninja-build pkg-config libjansson-dev libuv1-dev libmd-dev libinih-dev'
+packages_docs='scdoc man-db'
+packages_qemu='qemu-system-x86 qemu-utils nasm python3'
+packages_test="$packages_build $packages_docs $packages_qemu libcmocka-dev libasan8 libubsan1 valgrind \
+clang-format clang-tidy cppcheck shellcheck codespell util-linux"
+
+say() {
+	printf '\n== %s\n' "$*"
+}
+
+# Print a command, then run it.
+show() {
+	printf '$ %s\n' "$*"
+	"$@"
+}
+
+# Run as root, by sudo where we are not.
+as_root() {
+	if [ "$(id -u)" = 0 ]; then
+		"$@"
+	elif command -v sudo >/dev/null; then
+		sudo "$@"
+	else
+		echo "this needs root: $*" >&2
+		return 1
+	fi
+}
+
+# Install what is missing of these Debian packages.
+install_packages() {
+	missing=
+	for package in "$@"; do
+		dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q ' installed$' ||
+			missing="$missing $package"
+	done
+	[ -n "$missing" ] || return 0
+	say "installing$missing"
+	as_root apt-get update -q
+	# shellcheck disable=SC2086 # a list of words
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing
+}
