@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/unix_socket.h"
+#include "tests/unit/rundir_support.h"
+
+static void a_socket_is_private_and_its_path_may_be_long(void **state)
+{
+	_cleanup_(closep) int listening = -1;
+	_cleanup_(closep) int connected = -1;
+	_cleanup_(freep) char *path = NULL;
+	struct error err = { 0 };
+	struct stat info;
+	char name[128];
+
+	(void)state;
+	memset(name, 'd', 100);
+	snprintf(name + 100, 28, "/x");
+	temporary_write(&place, name, "");
+	snprintf(name + 100, 28, "/qmp.sock");
+	path = temporary_path(&place, name);
+	assert_true(strlen(path) > 108);
+	listening = rundir_listen(path, &err);
+	if (listening < 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(stat(path, &info), 0);
+	assert_int_equal(info.st_mode & 07777, 0600);
+	assert_true(fcntl(listening, F_GETFD) & FD_CLOEXEC);
+	connected = unix_socket_connect(path, &err);
+	assert_true(connected >= 0);
+	assert_int_equal(rundir_listen(path, &err), -EADDRINUSE); /* it lives */
+	closep(&listening);
+	listening = rundir_listen(path, &err); /* it is dead: replaced */
+	assert_true(listening >= 0);
+}
+
+static void a_file_in_the_way_of_a_socket_stays(void **state)
+{
+	_cleanup_(freep) char *path = temporary_path(&place, "q");
+	struct error err = { 0 };
+
+	(void)state;
+	temporary_write(&place, "q", "mine");
+	assert_int_equal(rundir_listen(path, &err), -EADDRINUSE);
+	assert_int_equal(err.status, EX_CANTCREAT);
+	assert_true(exists("q"));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, rundir_set_up, rundir_tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_socket_is_private_and_its_path_may_be_long),
+		TEST(a_file_in_the_way_of_a_socket_stays),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
