@@ -199,7 +199,7 @@ static void print_json(const struct preparation *p, json_t *resources)
 
 int check_report(const struct preparation *p)
 {
-	json_t *resources = json_array();
+	json_t *resources = p->options.json ? json_array() : NULL;
 	bool all_free = true;
 	int status = 0;
 	size_t i;

@@ -3,6 +3,7 @@
 
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -30,7 +31,7 @@ class UsersOwn(VmTest):
         disk = self.guest("write1")
         vm = self.start("vm", "-nographic", "-accel", "tcg", "-machine", "pc", "-m", "32",
                         "-net", "none", *self.drive(disk), machine=(), stdin=subprocess.PIPE)
-        wait_for(lambda: f"the guest's K in {vm.out!r}", lambda: "Disk..K" in vm.out)
+        wait_for(lambda: f"the guest's K in {vm.out!r}", lambda: re.search(r"Disk\.+\s*K", vm.out))
         vm.process.stdin.write(b"\x01x")  # the mux's "end QEMU"
         vm.process.stdin.flush()
         self.assertEqual(vm.wait_end(), 0, vm.err)
