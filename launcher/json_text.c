@@ -49,22 +49,21 @@ static int hex_digit(char c)
 
 static int from_hex(const char *hex, char **ret)
 {
-	size_t len = strlen(hex), i;
-	_cleanup_(freep) char *text = malloc(len / 2 + 1);
+	_cleanup_(str_finish) struct str text = { 0 };
+	char *taken, byte;
 
-	if (!text)
-		return -ENOMEM;
-	if (len % 2)
-		return -EINVAL;
-	for (i = 0; i < len / 2; i++) {
-		int high = hex_digit(hex[2 * i]), low = hex_digit(hex[2 * i + 1]);
+	for (; *hex; hex += 2) {
+		int high = hex_digit(hex[0]), low = high < 0 ? -1 : hex_digit(hex[1]);
 
-		if (high < 0 || low < 0 || high + low == 0)
+		if (low < 0 || high + low == 0)
 			return -EINVAL;
-		text[i] = high << 4 | low;
+		byte = high << 4 | low;
+		str_append_bytes(&text, &byte, 1);
 	}
-	text[i] = '\0';
-	*ret = take_ptr(text);
+	taken = str_take(&text);
+	if (!taken)
+		return -ENOMEM;
+	*ret = taken;
 	return 0;
 }
 

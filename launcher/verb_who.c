@@ -59,7 +59,9 @@ static void print_text(const char *path, const struct lock_view *view, const str
 		printf("%s: %s, %s\n", shown, resource_mode_name(view->mode),
 			lock_holder_phrase(&view->holder, holder, sizeof(holder)));
 	else if (vm)
-		printf("%s: free (VM '%s' uses it, and holds no locks now)\n", shown, vm->name);
+		printf("%s: free (VM '%s' %s)\n", shown, vm->name,
+			vm_holder_holds(vm) ? "says that it holds it, but does not"
+					    : "uses it, and holds no locks now");
 	else
 		printf("%s: free\n", shown);
 }

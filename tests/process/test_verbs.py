@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The verbs around a VM that runs, against made-up supervisors: each status, each sentence."""
 
+import fcntl
 import json
 import os
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -15,6 +17,7 @@ from pathlib import Path
 VMLATCH = os.environ["VMLATCH"]
 FAKE = Path(__file__).resolve().with_name("fake_supervisor.py")
 DEADLINE = 60
+F_OFD_SETLK = 37
 
 
 class Verbs(unittest.TestCase):
@@ -392,6 +395,44 @@ class Who(Verbs):
     def test_a_free_disk_is_0(self):
         path = self.disk()
         self.expect(0, f"{path}: free\n", "", "who", path)
+
+    def lock(self, path, command):
+        """Lock byte 0 for writing, by fcntl(@command), as long as the test lasts."""
+        fd = os.open(path, os.O_RDWR)
+        self.addCleanup(os.close, fd)
+        fcntl.fcntl(fd, command, struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 1, 0))
+
+    def test_a_process_that_is_no_vm_is_named(self):
+        path = self.disk()
+        self.lock(path, fcntl.F_SETLK)
+        self.expect(0, rf"{path}: exclusive, .*\(pid {os.getpid()}\)\n", "", "who", path)
+        (found,) = json.loads(self.vmlatch("who", "--json", path).stdout)
+        self.assertEqual((found["held"], found["mode"], found["holder"]["source"], found["holder"]["pid"]),
+                         (True, "exclusive", "kernel", os.getpid()))
+
+    def test_a_vm_of_this_host_is_found_by_its_state_file(self):
+        path = self.disk()
+        link = self.dir / "link.img"
+        os.link(path, link)
+        self.lock(path, F_OFD_SETLK)
+        pid = self.vm(state=self.state_with(path))
+        host = re.escape(os.uname().nodename)
+        self.expect(0, rf"{link}: exclusive, VM 'web1' \(host {host}, pid {pid}, since 2020-09-13 12:26\)\n",
+                    "", "who", link)
+        (found,) = json.loads(self.vmlatch("who", "--json", link).stdout)
+        self.assertEqual(found["holder"], {"source": "state", "vm": "web1", "host": os.uname().nodename,
+                                           "pid": pid, "since": 1600000000})
+
+    def test_a_vm_without_locks_is_not_taken_for_the_holder(self):
+        path = self.disk()
+        self.lock(path, fcntl.F_SETLK)
+        self.vm(state=self.state_with(path, **{"lock-state": "released"}))
+        self.expect(0, rf"{path}: exclusive, .*\(pid {os.getpid()}\)\n", "", "who", path)
+
+    def test_a_vm_that_claims_what_nobody_holds_is_told(self):
+        path = self.disk()
+        self.vm(state=self.state_with(path))
+        self.expect(0, f"{path}: free \\(VM 'web1' says that it holds it, but does not\\)\n", "", "who", path)
 
     def test_a_missing_path_is_66_and_the_others_are_told(self):
         path = self.disk()
