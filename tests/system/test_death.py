@@ -3,11 +3,15 @@
 
 import os
 import signal
+import socket
 
 import locks
 import procfs
 from deadline import wait_for
 from vmtest import VmTest, main
+
+
+QEMU_WRITES = 101  # QEMU's own lock on an image that it writes
 
 
 class Death(VmTest):
@@ -31,6 +35,29 @@ class Death(VmTest):
                     count = self.counter(disk)
                     vm.wait_end()
                     self.assertEqual(self.counter(disk), count, "a write landed behind the lock")
+
+    def test_of_qemu_frees_nothing_while_its_own_image_lock_lingers(self):
+        """As io_uring leaves it: held, and by no process. A description in a socket's queue is that, too."""
+        disk = self.guest("halt")
+        vm = self.running("vm", *self.drive(disk))
+        near, far = socket.socketpair()
+        with near, far:
+            with locks.Held(disk, byte=QEMU_WRITES, kind=locks.READ) as qemus:
+                socket.send_fds(near, [b"x"], [qemus.fd])
+            os.kill(vm.qemu, signal.SIGKILL)
+            wait_for("it does not say why it waits", lambda: "last write" in vm.err)
+            self.assertFalse(locks.is_free(disk))
+            self.assertIsNone(vm.process.poll())
+        self.wait_free(disk)
+        self.assertEqual(vm.wait_end(), -signal.SIGKILL, vm.err)
+
+    def test_of_qemu_frees_the_disk_though_another_program_has_an_image_lock(self):
+        disk = self.guest("halt")
+        vm = self.running("vm", *self.drive(disk))
+        with locks.Held(disk, byte=QEMU_WRITES, kind=locks.READ):
+            os.kill(vm.qemu, signal.SIGKILL)
+            self.wait_free(disk)
+            self.assertEqual(vm.wait_end(), -signal.SIGKILL, vm.err)
 
     def test_of_the_supervisor_leaves_the_vm_running_and_locked(self):
         disk, other = self.guest("writer"), self.disk("other.raw")
