@@ -11,6 +11,8 @@ completion=$(sources -path './contrib/completions/*' | head -n 1)
 [ -f "$page" ] || { echo "$page is missing"; exit 1; }
 [ -n "$completion" ] || { echo "contrib/completions/ is empty"; exit 1; }
 
+help=$(mktemp)
+trap 'rm -f "$help"' EXIT
 bad=0
 complain() {
 	echo "$*"
@@ -28,9 +30,8 @@ verbs=$("$vmlatch" --help | grep -oE '^ *vmlatch [a-z]+' | awk '{ print $2 }' | 
 	for verb in $verbs; do
 		"$vmlatch" help "$verb" || complain "'vmlatch help $verb' fails"
 	done
-} >"${TMPDIR:-/tmp}/vmlatch-help.$$"
-trap 'rm -f "${TMPDIR:-/tmp}/vmlatch-help.$$"' EXIT
-options=$(options_in <"${TMPDIR:-/tmp}/vmlatch-help.$$")
+} >"$help"
+options=$(options_in <"$help")
 
 for verb in $verbs; do
 	grep -qE "\*$verb\*|vmlatch $verb" "$page" || complain "$page: nothing about '$verb'"
