@@ -39,6 +39,7 @@ int process_start_time(pid_t pid, uint64_t *ret)
 	char path[64], state;
 	uint64_t start;
 	char *fields;
+	long threads;
 	int err;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
@@ -48,10 +49,10 @@ int process_start_time(pid_t pid, uint64_t *ret)
 	fields = strrchr(text, ')'); /* the name before it may contain anything */
 	if (!fields || sscanf(fields,
 			       ") %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d "
-			       "%*d %*d %*d %" SCNu64,
-			       &state, &start) != 2)
+			       "%*d %ld %*d %" SCNu64,
+			       &state, &threads, &start) != 3)
 		return -EINVAL;
-	if (state == 'Z' || state == 'X')
+	if (state == 'X' || (state == 'Z' && threads <= 1))
 		return -ESRCH;
 	*ret = start;
 	return 0;

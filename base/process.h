@@ -12,7 +12,9 @@ int pidfd_get_fd(int pidfd, int target_fd);
 /*
  * When a process was started, in clock ticks since boot (/proc/PID/stat, field
  * 22): with the pid and the boot id it names one process for ever. 0 or -errno
- * (-ENOENT, -ESRCH: no such process). A zombie counts as no process: -ESRCH.
+ * (-ENOENT, -ESRCH: no such process). A zombie counts as no process: -ESRCH;
+ * but not while other threads of it are still on their way out, since they keep
+ * its descriptors and with them its locks.
  */
 int process_start_time(pid_t pid, uint64_t *ret);
 

@@ -196,6 +196,8 @@ void boot_check(struct vm *vm)
 {
 	if (vm->plan->incoming) {
 		vm_set_cause(vm, CAUSE_MIGRATION, "it waits for a migration");
+		vm_set_text(&vm->state.remedy,
+			"'vmlatch resume' lets it run, once the migration has come");
 		vm_set_run_state(vm, "inmigrate");
 		vm_post(vm, SUP_EV_BOOT_REGISTERED);
 	} else if (vm->plan->verified) {
