@@ -2,6 +2,7 @@
 #include "launcher/vm/control_goal.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "launcher/vm/control.h"
@@ -19,6 +20,10 @@ static void fail(struct vm *vm, const struct waiting *waiting, const char *why)
 {
 	const char *class = NULL;
 
+	if (waiting->goal == GOAL_RELEASED && vm->sup == SUP_RUNNING &&
+		strcmp(vm->state.run_state, "suspended") == 0)
+		why = "the guest sleeps (S3), and no 'stop' stops that: 'system_wakeup' comes "
+		      "first";
 	if (!why && waiting->goal == GOAL_RELEASED)
 		why = vm->state.held_because;
 	if (!why) {

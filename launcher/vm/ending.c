@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -37,7 +38,9 @@ void ending_policy(struct vm *vm)
 
 void ending_forward(struct vm *vm)
 {
-	if (!vm->end.signal)
+	if (!vm->end.signal && !vm->monitor_ready)
+		pidfd_signal(vm->child.pidfd, SIGTERM); /* there is nobody to say 'quit' to yet */
+	else if (!vm->end.signal)
 		monitor_call(vm, &(struct monitor_call){ .command = "quit", .fd = -1 });
 	else if (!vm->end.seen_by_qemu)
 		pidfd_signal(vm->child.pidfd, vm->end.signal);
@@ -125,6 +128,8 @@ int ending_leave(struct vm *vm)
 	if (!vm->exit_status) /* a refused start is no VM that has ended */
 		write_end_record(vm);
 	rundir_remove(vm->rundir);
+	if (vm->plan->options->qmp)
+		unlink(vm->plan->options->qmp);
 	status = vm->state.end_status;
 	if (vm->exit_status)
 		return vm->exit_status;

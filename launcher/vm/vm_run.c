@@ -106,6 +106,7 @@ static int start_child(struct vm *vm, struct error *err)
 	if (ret < 0)
 		return ret;
 	close(take_fd(&vm->monitor_listen_fd)); /* QEMU's alone from now on */
+	signal(SIGPIPE, SIG_IGN);               /* ours alone: a reader of stderr may go away */
 	vm->state.qemu.pid = vm->child.pid;
 	vm->state.qemu.start_time = vm->child.start_time;
 	return boot_watch(vm, err);
