@@ -7,8 +7,14 @@ backend = "socket" and fd = "M" (a listening socket), and a [mon] in control mod
 One client at a time, others wait in the backlog. Without it there is no monitor.
 
 FAKE_QEMU_LOG names a file that gets a JSON object a line: first {"argv": [...],
-"pid": N}, then each command as it came (and "fd": [device, inode] where it brought
-a descriptor), each {"signal": NAME}, and {"unexpected": ...} before status 99.
+"pid": N, "fds": {NUMBER: what it is}}, then each command as it came (and "fd": [device,
+inode] where it brought a descriptor), each {"signal": NAME}, {"unexpected": ...} before
+status 99, and {"unlocked": PATH} if it runs while nobody holds the bytes 0 and 2 of a
+disk that it may write (looked at whenever something happens).
+
+FAKE_QEMU_CONTROL names a path where it listens for datagrams. Each is lines of what
+may be in a script (no step that waits), done at once; it answers "done". There also:
+"forget COMMAND" takes back what "on" and "once" have said.
 
 FAKE_QEMU_SCRIPT names a file of steps, one a line, '#' begins a comment line.
 Without one, and behind its last step, it is a model of QEMU with a run state. Steps
@@ -24,6 +30,8 @@ model. qmp_capabilities never has to be expected.
 	client			wait for a client that has negotiated
 	wait-file PATH		wait until it exists
 	touch PATH		create it
+	copy FROM TO		copy a file
+	probe PATH		log {"probe": PATH, "locked": [bytes of 0, 2 that are locked]}
 	sleep-ms N
 	close			close the connection, serve the next client
 	hang			do nothing more; only SIGKILL helps
@@ -39,14 +47,19 @@ command run in order, and unless one of them has answered the model does:
 				also "ignore" (never answer) and "delay-ms N"
 	once COMMAND STEP	the same, the first time only
 """
+import fcntl
 import json
 import os
 import select
+import shutil
 import signal
 import socket
+import struct
 import sys
 import time
 
+F_OFD_GETLK = 36
+LOCK_BYTES = (0, 2)
 PAUSED_BY_NOBODY = ("paused", "prelaunch", "io-error", "watchdog", "postmigrate")
 NO_VALUE = {
     "S", "daemonize", "enable-kvm", "no-acpi", "no-fd-bootchk", "no-hpet", "no-reboot",
@@ -59,6 +72,26 @@ DISK_OPTIONS = {"hda", "hdb", "hdc", "hdd", "cdrom", "fda", "fdb", "pflash", "sd
 def fail(text):
     sys.stderr.write("fake_qemu: %s\n" % text)
     sys.exit(1)
+
+
+def locked_bytes(fd):
+    """Which of the bytes that vmlatch locks somebody else has locked."""
+    found = []
+    for byte in LOCK_BYTES:
+        probe = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, byte, 1, 0)
+        if struct.unpack("hhqqi4x", fcntl.fcntl(fd, F_OFD_GETLK, probe))[0] != fcntl.F_UNLCK:
+            found.append(byte)
+    return found
+
+
+def own_descriptors():
+    found = {}
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            found[name] = os.readlink("/proc/self/fd/" + name)
+        except FileNotFoundError:  # the listing's own
+            pass
+    return found
 
 
 def key_values(text):
@@ -153,18 +186,23 @@ class Script:
         for line in open(path) if path else ():
             line = line.strip()
             if line and not line.startswith("#"):
-                self.add(line)
+                self.steps += self.add(line)
 
     def add(self, line):
+        """Take a change of the model, or return the line's steps."""
         word, _, rest = line.partition(" ")
         if word in ("on", "once"):
             command, _, step = rest.strip().partition(" ")
             table = self.always if word == "on" else self.once
             table.setdefault(command, []).append(self.step(step))
+        elif word == "forget":
+            self.always.pop(rest, None)
+            self.once.pop(rest, None)
         elif word == "greeting":
             self.greeting = unescape(rest)
         elif word not in ("default", "loop"):
-            self.steps.append(self.step(line))
+            return [self.step(line)]
+        return []
 
     def step(self, text):
         word, _, rest = text.strip().partition(" ")
@@ -200,14 +238,32 @@ class Qemu:
         self.received = b""
         self.received_fds = []
         self.hanging = False
-        log = os.environ.get("FAKE_QEMU_LOG")
-        self.log_file = open(log, "a") if log else None
-        self.log({"argv": sys.argv, "pid": os.getpid()})
+        self.control = None
+        inherited = own_descriptors()
+        self.log_file = open(os.environ["FAKE_QEMU_LOG"], "a") if "FAKE_QEMU_LOG" in os.environ else None
+        self.log({"argv": sys.argv, "pid": os.getpid(), "fds": inherited})
         for node, path, read_only in arguments.drives:
             self.open_drive(node, path, read_only)
         if arguments.monitor_fd is not None:
             self.listener = socket.socket(fileno=arguments.monitor_fd)
             self.listener.setblocking(False)
+        if "FAKE_QEMU_CONTROL" in os.environ:
+            self.control = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            self.control.bind(os.environ["FAKE_QEMU_CONTROL"])
+
+    def obey(self):
+        text, sender = self.control.recvfrom(65536)
+        for line in text.decode().splitlines():
+            for step in self.script.add(line):
+                for _ in self.do(step):
+                    pass
+        self.control.sendto(b"done", sender)
+
+    def check_locks(self):
+        """A guest that runs must have its disks to itself."""
+        for drive in self.drives if self.status == "running" else ():
+            if not drive["ro"] and locked_bytes(drive["fd"]) != list(LOCK_BYTES):
+                self.log({"unlocked": drive["file"]})
 
     def log(self, entry):
         if self.log_file:
@@ -370,6 +426,15 @@ class Qemu:
         os.close(os.open(text, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
         yield from ()
 
+    def step_copy(self, text):
+        shutil.copyfile(*text.split())
+        yield from ()
+
+    def step_probe(self, text):
+        with open(text, "rb") as file:
+            self.log({"probe": text, "locked": locked_bytes(file.fileno())})
+        yield from ()
+
     def step_sleep_ms(self, text):
         yield "time", time.monotonic() + int(text) / 1000
 
@@ -444,6 +509,7 @@ class Qemu:
             self.refuse("GenericError", "Resetting the Virtual Machine is required")
         elif self.status != "running":
             self.status, self.deactivated = "running", False
+            self.check_locks()
             self.emit("RESUME")
 
     def model_quit(self, _):
@@ -508,6 +574,15 @@ class Qemu:
     model_query_block_jobs = model_query_block_exports = model_query_jobs
 
 
+def readable_of(watched, timeout):
+    """As select() would say, which knows no descriptor above 1023."""
+    poll = select.poll()
+    for peer in watched:
+        poll.register(peer, select.POLLIN)
+    ready = {fd for fd, _ in poll.poll(None if timeout is None else max(1, timeout * 1000))}
+    return [peer for peer in watched if peer.fileno() in ready]
+
+
 class Loop:
     def __init__(self, qemu):
         self.qemu = qemu
@@ -548,13 +623,16 @@ class Loop:
     def turn(self):
         while self.ready():
             self.wait = next(self.steps)
-        watched = [self.signals[0]]
+        self.qemu.check_locks()
+        watched = [self.signals[0]] + ([self.qemu.control] if self.qemu.control else [])
         peer = self.qemu.client or self.qemu.listener
         if peer and not self.qemu.hanging:
             watched.append(peer)
-        readable = select.select(watched, [], [], self.timeout())[0]
+        readable = readable_of(watched, self.timeout())
         if self.signals[0] in readable:
             self.shut_down()
+        elif self.qemu.control in readable:
+            self.qemu.obey()
         elif readable and self.qemu.client:
             self.qemu.receive()
         elif readable:
