@@ -98,13 +98,6 @@ static enum verdict judge_status(struct drain *drain, json_t *ret)
 	return keep(drain, "QEMU leaves the state '%s' by itself", status);
 }
 
-/* The second barrier: deactivation is done, and nobody has let the guest go on meanwhile. */
-static enum verdict judge_still_stopped(struct drain *drain, json_t *ret)
-{
-	(void)drain;
-	return json_is_false(json_object_get(ret, "running")) ? NEXT : RUNS;
-}
-
 static enum verdict judge_jobs(struct drain *drain, json_t *ret)
 {
 	const char *status;
@@ -195,7 +188,8 @@ static const struct {
 	{ "query-named-block-nodes", judge_nodes, NULL, NULL },
 	{ "query-migrate", judge_migrate, wants_deactivation, NULL },
 	{ "xen-save-devices-state", judge_deactivated, wants_deactivation, deactivation_arguments },
-	{ "query-status", judge_still_stopped, NULL, NULL },
+	/* deactivation is done, and nobody has changed the state meanwhile */
+	{ "query-status", judge_status, NULL, NULL },
 };
 #define N_STEPS (sizeof(steps) / sizeof(steps[0]))
 
