@@ -77,6 +77,8 @@ static void vm_tell(struct vm *vm, enum supervisor_state before)
 	if (vm->sup == SUP_RUNNING && before != SUP_RUNNING) {
 		vm_set_cause(vm, CAUSE_NONE, NULL);
 		vm->release_asked = false;
+		/* what runs has its images active, whatever event was missed */
+		vm->state.deactivating = vm->state.deactivated = false;
 		uv_timer_stop(&vm->release_timer);
 	}
 	vm->state.lock_state = locks;
