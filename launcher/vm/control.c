@@ -73,7 +73,7 @@ static void do_status(struct vm *vm, struct qmp_request *request)
 
 static void do_release(struct vm *vm, struct qmp_request *request)
 {
-	vm->release_asked = true;
+	vm->release_asked = vm->sup != SUP_RUNNING; /* this pause, not the next one */
 	control_wait(vm, request, GOAL_RELEASED, NULL);
 }
 

@@ -81,6 +81,8 @@ static void vm_tell(struct vm *vm, enum supervisor_state before)
 		vm->state.deactivating = vm->state.deactivated = false;
 		uv_timer_stop(&vm->release_timer);
 	}
+	if (supervisor_state_is_held(vm->sup))
+		vm->force_stale = false; /* there is nothing to force: it is not for later */
 	vm->state.lock_state = locks;
 	if (changed || vm->sup != before)
 		vm_save_state(vm);
