@@ -90,8 +90,8 @@ static enum verdict judge_status(struct drain *drain, json_t *ret)
 		detail = releasable[i].kind == RELEASE_ON_STOP ? NULL : vm->state.cause_detail;
 		vm_set_cause(vm, releasable[i].cause, detail);
 		if (vm->state.deactivating)
-			return keep(
-				drain, "QEMU was told to deactivate, and did not say that it has");
+			return keep(drain, "whether QEMU's images are active is not known: a "
+					   "deactivation or a 'cont' did not succeed");
 		return judge_policy(drain, releasable[i].kind);
 	}
 	vm_set_cause(vm, CAUSE_UNKNOWN, NULL);

@@ -187,6 +187,13 @@ static void cont_failed(struct vm *vm, const char *words)
 	vm_post(vm, SUP_EV_CONT_FAILED);
 }
 
+/* How far QEMU has come with it is not known: it may have activated some of its images. */
+static void note_half_way(struct vm *vm)
+{
+	vm->state.deactivating |= vm->state.deactivated;
+	vm->state.deactivated = false;
+}
+
 static void on_status_after_cont(void *data, const struct qmp_reply *reply)
 {
 	struct vm *vm = data;
@@ -199,6 +206,7 @@ static void on_status_after_cont(void *data, const struct qmp_reply *reply)
 		vm_post(vm, SUP_EV_RESUMED);
 		return;
 	}
+	note_half_way(vm);
 	snprintf(text, sizeof(text), "QEMU took 'cont' and stays in the state '%s'",
 		status ? status : reply->words);
 	cont_failed(vm, text);
@@ -208,6 +216,8 @@ static void on_cont(void *data, const struct qmp_reply *reply)
 {
 	struct vm *vm = data;
 
+	if (reply->result != 0 && vm->sup == SUP_RESUMING)
+		note_half_way(vm);
 	if (reply->result != 0)
 		cont_failed(vm, reply->words);
 	else if (vm->sup == SUP_RESUMING) /* no RESUME has come: some states ignore 'cont' */
