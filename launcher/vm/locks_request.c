@@ -101,6 +101,7 @@ static int run_attach(struct locks_job *job, struct error *err)
 struct attaching {
 	struct vm *vm;
 	struct resource_set images;
+	struct resource_set added; /* those that the VM did not have before */
 	locks_fn fn;
 	void *data;
 };
@@ -108,6 +109,7 @@ struct attaching {
 static void attaching_free(struct attaching *attaching)
 {
 	resource_set_finish(&attaching->images);
+	resource_set_finish(&attaching->added);
 	free(attaching);
 }
 
@@ -118,10 +120,24 @@ static void on_planted(void *data, int result, const char *words)
 
 	if (result != 0) { /* a lock that does not live as long as QEMU is none */
 		log_warning("cannot plant a lock in QEMU: %s", words);
-		locks_detach(attaching->vm, &attaching->images, NULL, NULL);
+		locks_detach(attaching->vm, &attaching->added, NULL, NULL);
 	}
 	attaching->fn(attaching->data, &outcome);
 	attaching_free(attaching);
+}
+
+/* Undoing takes away these, and never what the guest has had all along. */
+static int find_added(
+	const struct vm *vm, const struct resource_set *images, struct resource_set *ret)
+{
+	size_t i;
+	int code = 0;
+
+	for (i = 0; code == 0 && i < images->n; i++) {
+		if (!resource_set_find(&vm->state.resources, &images->items[i]))
+			code = resource_set_add(ret, &images->items[i], NULL);
+	}
+	return code;
 }
 
 static void done_attach(struct locks_job *job, int result, const struct error *err)
@@ -135,15 +151,19 @@ static void done_attach(struct locks_job *job, int result, const struct error *e
 		answer(job, result, words.text);
 		return;
 	}
-	note_stock(job);
 	attaching = calloc(1, sizeof(*attaching));
-	if (!attaching) {
-		locks_detach(job->vm, &job->images, job->fn, job->data);
+	if (!attaching || find_added(job->vm, &job->images, &attaching->added) < 0) {
+		if (attaching)
+			attaching_free(attaching);
+		note_stock(job);
+		answer(job, -ENOMEM, "out of memory: locked, but not for as long as QEMU lives");
 		return;
 	}
-	*attaching = (struct attaching){
-		.vm = job->vm, .images = job->images, .fn = job->fn, .data = job->data
-	};
+	note_stock(job);
+	attaching->vm = job->vm;
+	attaching->images = job->images;
+	attaching->fn = job->fn;
+	attaching->data = job->data;
 	job->images = (struct resource_set){ 0 };
 	plant(job->vm, &attaching->images, &job->lines, on_planted, attaching);
 }
