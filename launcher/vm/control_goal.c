@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "launcher/vm/control_goal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +20,7 @@ struct waiting {
 static void fail(struct vm *vm, const struct waiting *waiting, const char *why)
 {
 	const char *class = NULL;
+	char now[64];
 
 	if (waiting->goal == GOAL_RELEASED && vm->sup == SUP_RUNNING &&
 		strcmp(vm->state.run_state, "suspended") == 0)
@@ -33,18 +35,27 @@ static void fail(struct vm *vm, const struct waiting *waiting, const char *why)
 		else if (vm->refusal_outcome == LOCK_STALE)
 			class = "VmlatchStale";
 	}
+	if (!why[0]) {
+		snprintf(now, sizeof(now), "something else came in between: it is %s now",
+			supervisor_state_name(vm->sup));
+		why = now;
+	}
 	qmp_request_fail(waiting->request, class, "%s", why);
 }
 
 /* True: it has been answered (or will be by its then()), and is done with. */
 static bool advance(struct vm *vm, struct waiting *waiting)
 {
-	struct goal_step step = goal_next(waiting->goal, vm->sup, &waiting->tried);
+	unsigned tried = waiting->tried;
+	struct goal_step step = goal_next(waiting->goal, vm->sup, &tried);
 
 	switch (step.verdict) {
 	case GOAL_WAIT:
 		return false;
 	case GOAL_POST:
+		if (vm->n_pending)
+			return false; /* that may change the state: its turn comes behind it */
+		waiting->tried = tried;
 		vm_post(vm, step.event);
 		return false;
 	case GOAL_FAILED:
@@ -60,11 +71,8 @@ static bool advance(struct vm *vm, struct waiting *waiting)
 	return true;
 }
 
-/*
- * Whoever is looked at may post an event, and with it change the state for the
- * next; so the list is taken off first, and goes through once a state.
- */
-void control_settle(struct vm *vm)
+/* The list is taken off first: an answer may bring somebody new. */
+static void settle_once(struct vm *vm)
 {
 	struct waiting *list = vm->waiting, **end;
 
@@ -82,6 +90,21 @@ void control_settle(struct vm *vm)
 			;
 		*end = waiting;
 	}
+}
+
+/* Whoever is looked at may post an event, and with it change the state: then all over again. */
+void control_settle(struct vm *vm)
+{
+	if (vm->settling) {
+		vm->settle_again = true;
+		return;
+	}
+	vm->settling = true;
+	do {
+		vm->settle_again = false;
+		settle_once(vm);
+	} while (vm->settle_again);
+	vm->settling = false;
 }
 
 void control_wait(struct vm *vm, struct qmp_request *request, enum goal goal,

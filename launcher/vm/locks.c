@@ -165,6 +165,7 @@ void locks_lock(struct vm *vm)
 		.force_stale = vm->force_stale,
 	};
 
+	vm->refusal = (struct error){ 0 };
 	vm->refusal_outcome = 0;
 	if (plant_missing(vm, &vm->state.resources, &job.images) < 0 ||
 		locks_job_submit(&job) < 0) {
@@ -254,6 +255,7 @@ void locks_cont(struct vm *vm)
 {
 	struct locks_job job = { .vm = vm, .run = run_verify, .done = done_verify };
 
+	vm->refusal = (struct error){ 0 };
 	vm->refusal_outcome = 0;
 	if (locks_job_submit(&job) < 0)
 		cont_failed(vm, "out of memory");

@@ -100,6 +100,7 @@ static void vm_step(struct vm *vm, enum supervisor_event event)
 	if (!step->possible) {
 		log_debug("'%s' cannot happen in state '%s': passed over",
 			supervisor_event_name(event), supervisor_state_name(vm->sup));
+		control_settle(vm); /* who waited for its turn behind it has it now */
 		return;
 	}
 	log_debug("%s: %s -> %s", supervisor_event_name(event), supervisor_state_name(before),

@@ -73,6 +73,7 @@ struct vm {
 
 	struct qmp_server *server;
 	struct waiting *waiting; /* clients that wait for a state (control_goal.c) */
+	bool settling, settle_again;
 	struct event_log events;
 
 	struct error refusal; /* why the last acquire failed */
