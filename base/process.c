@@ -69,16 +69,20 @@ int process_is_alive(pid_t pid, uint64_t start_time)
 
 int process_boot_id(char id[static BOOT_ID_SIZE])
 {
+	static _Thread_local char
+		known[BOOT_ID_SIZE]; /* it cannot change, and is asked for often */
 	_cleanup_(freep) char *text = NULL;
 	int err;
 
-	err = file_read_at(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 0, 64, &text, NULL);
-	if (err < 0)
-		return err;
-	if (strlen(text) < BOOT_ID_SIZE - 1)
-		return -EINVAL;
-	memcpy(id, text, BOOT_ID_SIZE - 1);
-	id[BOOT_ID_SIZE - 1] = '\0';
+	if (!*known) {
+		err = file_read_at(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 0, 64, &text, NULL);
+		if (err < 0)
+			return err;
+		if (strlen(text) < BOOT_ID_SIZE - 1)
+			return -EINVAL;
+		memcpy(known, text, BOOT_ID_SIZE - 1);
+	}
+	memcpy(id, known, BOOT_ID_SIZE);
 	return 0;
 }
 
