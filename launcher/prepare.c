@@ -130,14 +130,15 @@ static bool decide_verified(const struct preparation *p)
 	return line->monitors.n == 0;
 }
 
-static int fill_plan(struct preparation *p, struct error *err)
+/* Takes @parsed over. */
+static int fill_plan(struct preparation *p, struct command_line *parsed, struct error *err)
 {
 	const struct command_line *line = &p->disks.line;
 	struct disks_params params = {
 		.readonly_locks = p->options.readonly_locks,
 		.credentials = &p->credentials,
 	};
-	int ret = disks_from_argv(p->options.qemu_argv, &params, &p->disks, err);
+	int ret = disks_from_line(parsed, &params, &p->disks, err);
 
 	if (ret < 0)
 		return ret;
@@ -180,5 +181,5 @@ int prepare(char **argv, struct preparation *ret, struct error *err)
 		if (code < 0)
 			error_status(err, code, EX_USAGE);
 	}
-	return code < 0 ? code : fill_plan(ret, err);
+	return code < 0 ? code : fill_plan(ret, &line, err);
 }

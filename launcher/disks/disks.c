@@ -66,15 +66,13 @@ static int config_check(struct command_line *line)
 			       "'-no-user-config'");
 }
 
-int disks_from_argv(
-	char **argv, const struct disks_params *params, struct disks *ret, struct error *err)
+int disks_from_line(struct command_line *line, const struct disks_params *params, struct disks *ret,
+	struct error *err)
 {
-	_cleanup_(disks_finish) struct disks disks = { 0 };
+	_cleanup_(disks_finish) struct disks disks = { .line = *line };
 	int code;
 
-	code = command_line_parse(argv, &disks.line, err);
-	if (code < 0)
-		return code;
+	*line = (struct command_line){ 0 };
 	if (config_check(&disks.line) < 0)
 		return error_set(err, -ENOMEM, "out of memory");
 	code = images_follow(&disks, params, err);
@@ -83,6 +81,15 @@ int disks_from_argv(
 	*ret = disks;
 	disks = (struct disks){ 0 };
 	return 0;
+}
+
+int disks_from_argv(
+	char **argv, const struct disks_params *params, struct disks *ret, struct error *err)
+{
+	struct command_line line;
+	int code = command_line_parse(argv, &line, err);
+
+	return code < 0 ? code : disks_from_line(&line, params, ret, err);
 }
 
 /* -drive's node for a plain path, and the uses that lead to the wanted mode. */

@@ -32,13 +32,18 @@ struct disks {
 void disks_finish(struct disks *disks);
 
 /*
- * @argv	NULL-terminated; [0] is QEMU
+ * @line	what command_line_parse() has made of the arguments; becomes empty,
+ *		also on failure
  *
  * What cannot be found or locked is in ret->notes; the caller's policy decides.
  *
  * Returns 0, or -errno with a sentence and an exit status: an image is not there
  * (66), may not be read (77), or its chain cannot be followed (65).
  */
+int disks_from_line(struct command_line *line, const struct disks_params *params, struct disks *ret,
+	struct error *err);
+
+/* The same from the arguments; NULL-terminated, [0] is QEMU. */
 int disks_from_argv(
 	char **argv, const struct disks_params *params, struct disks *ret, struct error *err);
 
