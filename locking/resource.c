@@ -160,15 +160,28 @@ int resource_set_add(
 	return 0;
 }
 
+static int item_compare(const void *a, const void *b)
+{
+	return resource_compare(a, b);
+}
+
 struct resource *resource_set_find(const struct resource_set *set, const struct resource *like)
 {
+	struct resource *found = NULL;
 	size_t i;
 
-	for (i = 0; i < set->n; i++) {
-		if (resource_is_same(&set->items[i], like))
-			return &set->items[i];
+	if (set->n)
+		found = bsearch(like, set->items, set->n, sizeof(*set->items), item_compare);
+	/* unknown identities are last; with one of its own, @like may still be the same as those */
+	for (i = set->n; !found && i; i--) {
+		struct resource *member = &set->items[i - 1];
+
+		if (like->id.ino && member->id.ino)
+			break;
+		if (resource_is_same(member, like))
+			found = member;
 	}
-	return NULL;
+	return found;
 }
 
 void resource_set_remove(struct resource_set *set, struct resource *member)
@@ -178,11 +191,6 @@ void resource_set_remove(struct resource_set *set, struct resource *member)
 	resource_finish(member);
 	set->n--;
 	memmove(member, member + 1, (set->n - at) * sizeof(*member));
-}
-
-static int item_compare(const void *a, const void *b)
-{
-	return resource_compare(a, b);
 }
 
 void resource_set_sort(struct resource_set *set)
