@@ -270,19 +270,9 @@ int chain_walk_node(struct chain *chain, const json_t *node, const struct chain_
 	return chain_walk_children(chain, node, &place, ret);
 }
 
-void disk_image_finish(struct disk_image *image)
-{
-	free(image->path);
-	free(image->header);
-}
-
 void chain_finish(struct chain *chain)
 {
-	size_t i;
-
-	for (i = 0; i < chain->n_images; i++)
-		disk_image_finish(&chain->images[i]);
-	free(chain->images);
+	disk_images_finish(&chain->images);
 	free(chain->cwd);
 	resource_set_finish(&chain->set);
 	disks_notes_finish(&chain->notes);

@@ -8,7 +8,7 @@
 #include "base/credentials.h"
 #include "base/error.h"
 #include "launcher/disks/argv.h"
-#include "launcher/disks/image.h"
+#include "launcher/disks/disk_images.h"
 #include "launcher/disks/note.h"
 #include "locking/resource.h"
 
@@ -24,22 +24,6 @@
 #define CHAIN_DEPTH_MAX  500   /* nodes in nodes */
 #define CHAIN_VISITS_MAX 20000 /* nodes in all */
 
-#define CHAIN_NO_IMAGE SIZE_MAX
-
-/* One file or device, however often and by whichever name it is used. */
-struct disk_image {
-	struct resource_identity id;
-	char *path;         /* absolute; the first name it was found by */
-	const char *format; /* the driver's name in QEMU; NULL: QEMU does not ask */
-	bool backing;       /* found as a backing file */
-	size_t parent;      /* whose backing or data file it is; CHAIN_NO_IMAGE: none */
-	bool probed;        /* its header was read: */
-	enum image_format found;
-	struct image *header; /* NULL: it names no other file */
-};
-
-void disk_image_finish(struct disk_image *image);
-
 /* All zeroes with the first four set is ready; chain_finish() ends it, @cwd included. */
 struct chain {
 	const struct command_line *line;
@@ -49,9 +33,7 @@ struct chain {
 
 	struct resource_set set;
 	struct disks_notes notes;
-	struct disk_image *images;
-	size_t n_images;
-	size_t size;
+	struct disk_images images;
 
 	/* only while chain_follow() is at work */
 	struct error *err;

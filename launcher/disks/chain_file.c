@@ -165,36 +165,6 @@ static int image_probe(
 	return 0;
 }
 
-/* Its index among the images; a new one if it was not met before. */
-static int image_find(struct chain *chain, const struct stat *st, const char *path, size_t *ret)
-{
-	struct resource_identity id = { .dev = st->st_dev, .ino = st->st_ino };
-	struct disk_image image = { .id = id, .parent = CHAIN_NO_IMAGE };
-	size_t i;
-
-	for (i = 0; i < chain->n_images; i++) {
-		if (resource_identity_equal(&chain->images[i].id, &id)) {
-			*ret = i;
-			return 0;
-		}
-	}
-	if (chain->n_images == chain->size) {
-		size_t size = chain->size ? chain->size * 2 : 16;
-		struct disk_image *grown = reallocarray(chain->images, size, sizeof(*grown));
-
-		if (!grown)
-			return -ENOMEM;
-		chain->images = grown;
-		chain->size = size;
-	}
-	image.path = strdup(path);
-	if (!image.path)
-		return -ENOMEM;
-	chain->images[chain->n_images] = image;
-	*ret = chain->n_images++;
-	return 0;
-}
-
 /* Is there anything in the header that we need? */
 static bool wants_header(const struct chain_place *place)
 {
@@ -315,12 +285,13 @@ int chain_visit_file(struct chain *chain, const char *name, const struct chain_p
 	code = file_check_type(chain, place, path, &st);
 	if (code != 0)
 		return code == FILE_SKIPPED ? 0 : code;
-	code = image_find(chain, &st, path, &index);
+	code = disk_images_add(&chain->images,
+		&(struct resource_identity){ .dev = st.st_dev, .ino = st.st_ino }, path, &index);
 	if (code < 0)
 		return code;
 	if (is_loop(place, index))
 		return file_refuse(chain, place, path, "its backing files lead back to it");
-	code = image_visit(chain, &st, place, &chain->images[index]);
+	code = image_visit(chain, &st, place, &chain->images.items[index]);
 	if (code < 0)
 		return code;
 	ret->image = index;

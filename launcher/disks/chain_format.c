@@ -143,7 +143,7 @@ int chain_walk_format(struct chain *chain, const json_t *node, struct chain_plac
 	if (code < 0)
 		return code;
 	if (ret->image != CHAIN_NO_IMAGE) {
-		image = &chain->images[ret->image];
+		image = &chain->images.items[ret->image];
 		place->image = ret->image;
 		if (!format)
 			format = image->probed ? image_format_name(image->found) : "raw";

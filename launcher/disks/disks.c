@@ -14,11 +14,7 @@
 
 void disks_finish(struct disks *disks)
 {
-	size_t i;
-
-	for (i = 0; i < disks->n_images; i++)
-		disk_image_finish(&disks->images[i]);
-	free(disks->images);
+	disk_images_finish(&disks->images);
 	command_line_finish(&disks->line);
 	resource_set_finish(&disks->set);
 	disks_notes_finish(&disks->notes);
@@ -45,12 +41,11 @@ static int images_follow(struct disks *disks, const struct disks_params *params,
 	if (code < 0)
 		return code;
 	disks->set = chain.set;
-	disks->images = take_ptr(chain.images);
-	disks->n_images = chain.n_images;
+	disks->images = chain.images;
 	disks->notes = chain.notes;
 	chain.set = (struct resource_set){ 0 };
 	chain.notes = (struct disks_notes){ 0 };
-	chain.n_images = 0;
+	chain.images = (struct disk_images){ 0 };
 	return 0;
 }
 
@@ -131,11 +126,7 @@ int disks_from_path(const char *path, enum resource_mode mode, const struct disk
 const struct disk_image *disks_find_image(
 	const struct disks *disks, const struct resource *resource)
 {
-	size_t i;
+	size_t place = disk_images_find(&disks->images, &resource->id);
 
-	for (i = 0; i < disks->n_images; i++) {
-		if (resource_identity_equal(&disks->images[i].id, &resource->id))
-			return &disks->images[i];
-	}
-	return NULL;
+	return place == CHAIN_NO_IMAGE ? NULL : &disks->images.items[place];
 }

@@ -24,9 +24,8 @@ struct disks_params {
 struct disks {
 	struct command_line line;
 	struct resource_set set;
-	struct disk_image *images; /* every file that was looked at */
-	size_t n_images;
-	struct disks_notes notes; /* the command line's and the images' */
+	struct disk_images images; /* every file that was looked at */
+	struct disks_notes notes;  /* the command line's and the images' */
 };
 
 void disks_finish(struct disks *disks);

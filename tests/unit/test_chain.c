@@ -186,7 +186,7 @@ static void each_file_says_where_it_comes_from(void **state)
 		if (image->backing) {
 			assert_string_equal(disks.set.items[i].origin, origin);
 			assert_string_equal(image->format, "raw");
-			assert_string_equal(disks.images[image->parent].format, "qcow2");
+			assert_string_equal(disks.images.items[image->parent].format, "qcow2");
 			seen |= 1;
 		} else {
 			assert_string_equal(disks.set.items[i].origin, "-drive file=top,if=virtio");

@@ -120,7 +120,7 @@ static void readers_can_be_left_out(void **state)
 	assert_int_equal(disks_from_path("overlay", RESOURCE_EXCLUSIVE, &params, &disks, NULL), 0);
 	assert_int_equal(disks.set.n, 1);
 	assert_int_equal(mode_of(&disks, "overlay"), RESOURCE_EXCLUSIVE);
-	assert_int_equal(disks.n_images, 2); /* looked at all the same */
+	assert_int_equal(disks.images.n, 2); /* looked at all the same */
 }
 
 static void nothing_is_given_back_after_a_failure(void **state)
@@ -133,7 +133,7 @@ static void nothing_is_given_back_after_a_failure(void **state)
 	(void)state;
 	assert_int_equal(disks_from_argv(argv, &params, &disks, &err), -ENOENT);
 	assert_int_equal(disks.set.n, 0);
-	assert_null(disks.images);
+	assert_null(disks.images.items);
 	assert_null(disks.notes.items);
 }
 
