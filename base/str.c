@@ -106,30 +106,46 @@ static size_t utf8_length(const unsigned char *s)
 	return n;
 }
 
+/* ASCII that stands for itself: nearly all that there ever is. */
+static bool is_plain(unsigned char c)
+{
+	return c >= 0x20 && c < 0x7f && c != '\\';
+}
+
+/* What is shown for the first character; returns how many bytes of @text that was. */
+static size_t piece_make(const char *text, char piece[static 8])
+{
+	const unsigned char *s = (const unsigned char *)text;
+	size_t n = utf8_length(s);
+
+	if (s[0] == '\\') {
+		strcpy(piece, "\\\\");
+	} else if (!n || s[0] < 0x20 || s[0] == 0x7f) {
+		n = 1;
+		snprintf(piece, 8, "\\x%02x", s[0]);
+	} else {
+		memcpy(piece, text, n);
+		piece[n] = '\0';
+	}
+	return n;
+}
+
 const char *str_printable(const char *text, char *out, size_t size)
 {
-	size_t used = 0;
+	size_t used = 0, taken;
+	char piece[8];
 
-	while (*text) {
-		const unsigned char *s = (const unsigned char *)text;
-		size_t n = utf8_length(s);
-		char piece[8];
-
-		if (s[0] == '\\') {
-			n = 1;
-			memcpy(piece, "\\\\", 3);
-		} else if (!n || s[0] < 0x20 || s[0] == 0x7f) {
-			n = 1;
-			snprintf(piece, sizeof(piece), "\\x%02x", s[0]);
-		} else {
-			memcpy(piece, text, n);
-			piece[n] = '\0';
-		}
+	for (;;) {
+		while (used + 1 < size && is_plain(*text))
+			out[used++] = *text++;
+		if (!*text)
+			break;
+		taken = piece_make(text, piece);
 		if (used + strlen(piece) + 1 > size)
 			break;
 		memcpy(out + used, piece, strlen(piece));
 		used += strlen(piece);
-		text += n;
+		text += taken;
 	}
 	if (size)
 		out[used] = '\0';
