@@ -20,7 +20,7 @@ struct finding {
 	const struct resource *resource;
 	const struct disk_image *image; /* NULL: nothing more is known */
 	struct lock_view view;
-	bool looked;
+	bool looked;  /* else it cannot be locked */
 	bool is_free; /* for this VM, in this mode */
 };
 
@@ -38,12 +38,11 @@ static int look(const struct preparation *p, size_t i, struct finding *ret, stru
 	*ret = (struct finding){
 		.resource = &p->disks.set.items[i],
 		.image = disks_find_image(&p->disks, &p->disks.set.items[i]),
-		.is_free = true,
 	};
 	code = lock_manager_look(driver, ret->resource->path, &ret->view, err);
-	if (code < 0)
+	ret->looked = code >= 0;
+	if (!ret->looked)
 		return code;
-	ret->looked = true;
 	ret->is_free = would_fit(&ret->view, ret->resource->mode);
 	return 0;
 }
@@ -84,7 +83,9 @@ static void print_finding(const struct finding *finding)
 	if (finding->image && finding->image->format)
 		printf(" (%s)", finding->image->format);
 	printf(": ");
-	if (finding->is_free)
+	if (!finding->looked)
+		printf("cannot be locked");
+	else if (finding->is_free)
 		printf("free");
 	else
 		printf("in use by %s",
@@ -163,7 +164,7 @@ static json_t *finding_to_json(const struct finding *finding)
 		json_text_set(object, "format", finding->image->format);
 		json_object_set_new(object, "backing", json_boolean(finding->image->backing));
 	}
-	if (!finding->is_free)
+	if (finding->looked && !finding->is_free)
 		json_object_set_new(object, "holder", vm_holder_to_json(&finding->view.holder));
 	return object;
 }

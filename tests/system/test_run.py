@@ -2,12 +2,13 @@
 """Starting a VM under its locks, and being refused."""
 
 import os
+import stat
 import subprocess
 import time
 
 import locks
 import procfs
-from vmtest import VmTest, main
+from vmtest import VmTest, main, need_root
 
 
 class WhileItRuns(VmTest):
@@ -190,6 +191,15 @@ class Check(VmTest):
         result = self.vmlatch("check", "--", "qemu-system-x86_64", *self.drive(disk))
         self.assertEqual(result.status, 75, result)
         self.assert_says("first", result.out + result.err)
+
+    def test_does_not_call_free_what_cannot_be_locked(self):
+        need_root()
+        device = self.dir / "device"
+        os.mknod(device, 0o600 | stat.S_IFBLK, os.makedev(7, 0))
+        result = self.vmlatch("check", "--", "qemu-system-x86_64", *self.drive(device))
+        self.assertEqual(result.status, 65, result)
+        self.assert_says("device .*cannot be locked", result.out)
+        self.assertNotIn(": free", result.out)
 
     def test_says_why_a_vm_would_be_pinned(self):
         said = self.does("check", "--", "qemu-system-x86_64", *self.drive(self.disk("a.raw")),
