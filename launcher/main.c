@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
@@ -23,6 +24,11 @@ static int say_version(void)
 	return 0;
 }
 
+static bool asks_for_help(const char *word)
+{
+	return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
 /* "vmlatch VERB --help" is "vmlatch help VERB" */
 static int dispatch(char **argv)
 {
@@ -31,7 +37,7 @@ static int dispatch(char **argv)
 
 	if (!verb)
 		return verb_unknown(argv[0]);
-	if (argv[1] && strcmp(argv[1], "--help") == 0)
+	if (argv[1] && asks_for_help(argv[1]))
 		return verb_help((char *[]){ help, argv[0], NULL });
 	return verb->run(argv);
 }
@@ -45,7 +51,7 @@ int main(int argc, char **argv)
 		return say_usage();
 	if (strcmp(argv[1], "--version") == 0)
 		status = say_version();
-	else if (strcmp(argv[1], "--help") == 0)
+	else if (asks_for_help(argv[1]))
 		status = verb_help((char *[]){ help, NULL });
 	else
 		status = dispatch(argv + 1);

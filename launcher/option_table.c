@@ -73,8 +73,8 @@ int option_read(const struct option_table *table, const char *verb, char ***argv
 		value = equals + 1;
 	else if (!spec->argument)
 		value = "yes";
-	else
-		value = **argv ? *(*argv)++ : NULL;
+	else /* "--" ends the options: nobody means it as a value */
+		value = **argv && strcmp(**argv, "--") != 0 ? *(*argv)++ : NULL;
 	if (!value) {
 		error_set(err, 0, "--%s needs a value: --%s %s", name, name, spec->argument);
 		error_status(err, 0, EX_USAGE);

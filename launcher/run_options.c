@@ -90,7 +90,7 @@ static const struct option_spec specs[] = {
 		ROW(host_name, option_set_text) },
 	{ "config", "FILE", "instead of vmlatch.conf and vmlatch.conf.d",
 		ROW(config, option_set_path), .rules = OPTION_NOT_IN_CONFIG },
-	{ "log-level", "LEVEL", "error, warning, notice (default), info or debug",
+	{ "log-level", "error|warning|notice|info|debug", "how much is said (default notice)",
 		ROW(log_level, option_set_word),
 		.words = (const char *const[]){ "error", "warning", "notice", "info", "debug",
 			NULL } },

@@ -18,8 +18,11 @@ static int pause_one(const struct vm_job *job, void *data)
 	ret = vm_job_connect(job, &client, &err);
 	if (ret == 0)
 		ret = control_client_call(&client, "stop", NULL, &err);
-	if (ret == 0)
+	if (ret == 0) {
 		ret = control_client_call(&client, "vmlatch-release", NULL, &err);
+		if (ret > 0)
+			error_prefix(&err, ret, "the guest is stopped, its locks stay");
+	}
 	return ret ? vm_job_failure(ret, &client, &err) : 0;
 }
 

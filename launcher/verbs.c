@@ -31,8 +31,8 @@ const struct verb verbs[] = {
 		"end a VM: quit, then SIGTERM, then SIGKILL", &stop_options, 1, MANY },
 	{ "attach", verb_attach, "VM disk PATH", "lock one more disk for a VM", NULL, 3, 3 },
 	{ "detach", verb_detach, "VM disk PATH", "let one disk of a VM go", NULL, 3, 3 },
-	{ "inquire", verb_inquire, "VM", "the lock state and run state as one line of text", NULL,
-		1, 1 },
+	{ "inquire", verb_inquire, "VM", "the lock state and the run state as one line of JSON",
+		NULL, 1, 1 },
 	{ "help", verb_help, "[VERB]", "this text, or a verb's options", NULL, 0, 1 },
 };
 const size_t n_verbs = sizeof(verbs) / sizeof(verbs[0]);

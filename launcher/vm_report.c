@@ -83,6 +83,17 @@ static void print_cause(const struct vm_state *state)
 				    : "");
 }
 
+/* What can become of it: nothing, once it has ended. */
+static void print_prospects(const struct vm_state *state)
+{
+	size_t i;
+
+	print_line("remedy", state->remedy);
+	print_line("locks stay", state->held_because);
+	for (i = 0; i < state->pinned.n; i++)
+		print_line("pinned", state->pinned.items[i]);
+}
+
 static void print_end(const struct vm_state *state)
 {
 	char when[CLOCK_TEXT_SIZE];
@@ -114,16 +125,13 @@ void vm_report_text(const struct vm_entry *vm)
 {
 	const struct vm_state *state = &vm->state;
 	char started[CLOCK_TEXT_SIZE];
-	size_t i;
 
 	print_heading(vm);
 	if (!vm->readable)
 		return;
 	print_cause(state);
-	print_line("remedy", state->remedy);
-	print_line("locks stay", state->held_because);
-	for (i = 0; i < state->pinned.n; i++)
-		print_line("pinned", state->pinned.items[i]);
+	if (vm->presence != VM_GONE)
+		print_prospects(state);
 	if (vm->presence == VM_UNSUPERVISED)
 		print_line("note", "its supervisor died: what is said here was true then");
 	print_end(state);

@@ -79,9 +79,9 @@ class CommandLine(Verbs):
 
     def test_help_and_version_go_to_stdout(self):
         self.expect(0, r"vmlatch \d+\.\d+\.\d+\n", "", "--version")
-        for words in (["--help"], ["help"]):
+        for words in (["--help"], ["-h"], ["help"]):
             self.expect(0, "Usage: vmlatch VERB(?s:.*)", "", *words)
-        for words in (["help", "stop"], ["stop", "--help"]):
+        for words in (["help", "stop"], ["stop", "--help"], ["stop", "-h"]):
             self.expect(0, "Usage: vmlatch stop(?s:.*)--timeout SECONDS(?s:.*)", "", *words)
 
     def test_what_does_not_exist_yet_is_unknown(self):
@@ -209,8 +209,9 @@ class Status(Verbs):
         self.expect(4, "odd: unknown \\(state.json: it has version 9.*\\)\n", "", "status", "odd")
 
     def test_a_vm_that_ended_is_3(self):
-        self.vm("dead", supervised=False, qemu_lives=False)
-        self.expect(3, "dead: not running\n(?s:.*)", "", "status", "dead")
+        self.vm("dead", supervised=False, qemu_lives=False,
+                state={"remedy": "resume it", "held-because": "a job", "pinned": ["-monitor stdio"]})
+        self.expect(3, "dead: not running\n  started (?s:.*)", "", "status", "dead")
         ended = json.loads((self.runtime / "dead" / "state.json").read_text())
         ended.update({"name": "old", "ended": True, "end-status": -9, "end-from-qemu": True,
                       "end-time": 1700000000})
@@ -226,7 +227,7 @@ class PauseAndResume(Verbs):
         self.assertEqual([command for command, _ in self.heard()], ["stop", "vmlatch-release"])
 
     def test_locks_that_stay_are_69_with_the_reason(self):
-        self.vm(errors={"vmlatch-release": ["GenericError", "the guest is stopped, its locks stay: gdb"]})
+        self.vm(errors={"vmlatch-release": ["GenericError", "gdb"]})
         self.expect(69, "", "vmlatch: web1: the guest is stopped, its locks stay: gdb\n", "pause", "web1")
 
     def test_resume_acquires_before_cont_and_waits_until_it_runs(self):

@@ -153,6 +153,7 @@ static void a_wrong_command_line_is_64_with_a_sentence(void **state)
 	expect_refused(ARGV("run", "--json", "q"), EX_USAGE, "no option --json");
 	expect_refused(ARGV("run", "-m", "1", "q"), EX_USAGE, "vmlatch run qemu-system-x86_64 -m");
 	expect_refused(ARGV("run", "--wait"), EX_USAGE, "--wait needs a value: --wait SECONDS");
+	expect_refused(ARGV("run", "--name", "--", "q"), EX_USAGE, "--name needs a value");
 	expect_refused(ARGV("run", "--wait", "x", "q"), EX_USAGE, "needs seconds");
 	expect_refused(ARGV("run", "--wait=-1", "q"), EX_USAGE, "not '-1'");
 	expect_refused(ARGV("run", "--wait=1.x", "q"), EX_USAGE, "needs seconds");
@@ -168,6 +169,8 @@ static void a_wrong_command_line_is_64_with_a_sentence(void **state)
 	expect_refused(ARGV("run", "--require-locks=1", "q"), EX_USAGE, "needs yes or no");
 	expect_refused(ARGV("run", "--host-name", "a\nb", "q"), EX_USAGE, "printable");
 	expect_refused(ARGV("run", "--user", "", "q"), EX_USAGE, "1 to 255");
+	expect_refused(
+		ARGV("run", "--log-level=all", "q"), EX_USAGE, "notice|info|debug, not 'all'");
 }
 
 static void seconds_may_have_decimals(void **state)
