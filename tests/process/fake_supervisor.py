@@ -84,8 +84,7 @@ class Supervisor:
     def end_qemu(self, by):
         if by in self.plan["ignore"]:
             return
-        self.qemu.kill()
-        self.qemu.wait()
+        self.qemu.kill()  # loop() reaps it: wait() here could meet its poll() half way, and hang
 
     def loop(self):
         """Serve until QEMU is dead, as supervisors do."""
