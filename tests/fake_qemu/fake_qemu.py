@@ -47,6 +47,7 @@ command run in order, and unless one of them has answered the model does:
 				also "ignore" (never answer) and "delay-ms N"
 	once COMMAND STEP	the same, the first time only
 """
+import contextlib
 import fcntl
 import json
 import os
@@ -257,7 +258,8 @@ class Qemu:
             for step in self.script.add(line):
                 for _ in self.do(step):
                     pass
-        self.control.sendto(b"done", sender)
+        with contextlib.suppress(OSError):  # the sender need not wait
+            self.control.sendto(b"done", sender)
 
     def check_locks(self):
         """A guest that runs must have its disks to itself."""
@@ -410,6 +412,8 @@ class Qemu:
 
     def step_status(self, text):
         self.status = text
+        if text == "running":
+            self.deactivated = False
         yield from ()
 
     def step_raw(self, text):

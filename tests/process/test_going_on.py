@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""From a pause back to running: by us, by force, and behind our back."""
+
+import signal
+
+import procfs
+from deadline import wait_for
+from faketest import FakeTest, main
+from qmp import QmpError
+
+LOCK_ERROR = 'Failed to get "write" lock'
+
+
+class Cont(FakeTest):
+    def test_that_qemu_refuses_leaves_it_paused_and_held_and_a_later_one_works(self):
+        vm = self.released()
+        vm.fake.tell(f"on cont error GenericError {LOCK_ERROR}")
+        result = self.vmlatch("resume", "vm")
+        self.assertNotEqual(result.status, 0)
+        self.assert_says(LOCK_ERROR, result.err)
+        seen = self.assert_stays_held(vm, LOCK_ERROR, run="paused")
+        self.assertEqual(seen["cause"], "user")
+        vm.fake.tell("forget cont")
+        self.does("resume", "vm")
+        self.assertNotIn("held_because", vm.status())
+        self.assertEqual(vm.fake.unlocked(), [])
+
+    def test_that_qemu_takes_and_does_not_obey_leaves_it_held(self):
+        for state in ("suspended", "inmigrate"):
+            with self.subTest(state):
+                vm = self.released(state)
+                vm.fake.tell("on cont reply {}", f"status {state}")
+                result = self.vmlatch("resume", state)
+                self.assertNotEqual(result.status, 0)
+                self.assert_stays_held(vm, f"'{state}'")
+
+    def test_that_failed_half_way_is_never_followed_by_a_release(self):
+        # which images QEMU has active is not known: neither a second deactivation nor a release is safe
+        vm = self.released()
+        vm.fake.tell(f"once cont error GenericError {LOCK_ERROR}")
+        self.assertNotEqual(self.vmlatch("resume", "vm").status, 0)
+        result = self.vmlatch("pause", "vm")
+        self.assertNotEqual(result.status, 0, result)
+        self.assert_stays_held(vm, "not known")
+        self.assertEqual(vm.fake.commands().count("xen-save-devices-state"), 1)
+        self.does("resume", "vm")
+        self.does("pause", "vm")
+        self.assertEqual(vm.fake.commands().count("xen-save-devices-state"), 2)
+        self.assert_free(vm.disk)
+
+    def test_without_a_resume_event_counts_as_running_and_is_deactivated_anew(self):
+        vm = self.released()
+        vm.fake.tell("once cont status running", "once cont reply {}")
+        self.does("resume", "vm")
+        self.assertFalse(vm.status()["deactivated"])
+        self.does("pause", "vm")
+        self.assertEqual(vm.fake.commands().count("xen-save-devices-state"), 2)
+
+    def test_and_a_release_that_wait_for_the_same_drain_do_not_cost_each_other_their_turn(self):
+        vm = self.one_disk()
+        with self.control("vm") as first, self.control("vm") as second:
+            first.command("vmlatch-status")
+            second.command("vmlatch-status")
+            vm.fake.tell("once query-status delay-ms 300",
+                         "once query-jobs error GenericError out of order")
+            self.stop_by_itself(vm)
+            vm.fake.wait_command("query-status", 2)
+            first.send("vmlatch-release")
+            second.send("cont")
+            first.answer()
+            second.answer()
+        vm.wait_state(run="running", lock="held")
+        self.assertEqual(vm.fake.unlocked(), [])
+
+
+class Stale(FakeTest):
+    def test_is_refused_and_force_overrides_it_once(self):
+        vm = self.released()
+        self.write_to(vm.disk)
+        result = self.vmlatch("resume", "vm")
+        self.assert_says("written without vmlatch", result.err)
+        self.assert_free(vm.disk)
+        self.does("resume", "vm", "--force-stale")
+        self.does("pause", "vm")
+        self.write_to(vm.disk)
+        self.assertNotEqual(self.vmlatch("resume", "vm").status, 0)
+        self.assertEqual(vm.status()["cause"], "stale")
+        self.assertEqual(vm.fake.unlocked(), [])
+
+    def test_force_on_a_vm_that_holds_its_locks_is_not_kept_for_later(self):
+        vm = self.one_disk()
+        with self.control("vm") as client:
+            client.command("vmlatch-acquire", force_stale=True)
+        self.does("pause", "vm")
+        self.write_to(vm.disk)
+        with self.control("vm") as client, self.assertRaisesRegex(QmpError, "VmlatchStale"):
+            client.command("cont")
+        self.assertEqual(vm.status()["lock_state"], "released")
+
+
+class BehindOurBack(FakeTest):
+    def resumes(self, vm):
+        vm.fake.tell("status running", "event RESUME", wait=False)
+
+    def test_with_free_disks_it_is_frozen_until_they_are_locked(self):
+        vm = self.released()
+        self.resumes(vm)
+        vm.wait_state(run="running", lock="held")
+        self.assert_held(vm.disk)
+        wait_for("QEMU stays frozen", lambda: procfs.state(vm.qemu) != "T")
+        self.assertFalse(vm.status()["frozen"])
+
+    def test_with_a_busy_disk_it_stays_frozen_until_a_resume(self):
+        vm = self.released()
+        with self.other_holds(vm.disk):
+            self.resumes(vm)
+            self.wait_frozen(vm)
+            seen = self.settled(vm, lock="released")
+            self.assertEqual(seen["cause"], "lock-busy")
+            self.assertTrue(seen["frozen"])
+            self.assertTrue(seen["remedy"])
+            result = self.vmlatch("resume", "vm")
+            self.assertEqual(result.status, 75, result)
+            self.assertEqual(procfs.state(vm.qemu), "T")
+        self.does("resume", "vm")
+        wait_for("QEMU stays frozen", lambda: procfs.state(vm.qemu) != "T")
+        self.assert_held(vm.disk)
+
+    def test_with_a_stale_disk_it_stays_frozen(self):
+        vm = self.released()
+        self.write_to(vm.disk)
+        self.resumes(vm)
+        self.wait_frozen(vm)
+        wait_for("no cause", lambda: vm.status()["cause"] == "stale")
+        self.assertNotEqual(self.vmlatch("resume", "vm").status, 0)
+        self.assertEqual(procfs.state(vm.qemu), "T")
+
+    def test_with_a_busy_disk_and_poweroff_it_is_killed(self):
+        vm = self.released(options=("--on-lock-failure", "poweroff"))
+        with self.other_holds(vm.disk):
+            self.resumes(vm)
+            self.assertEqual(vm.wait_end(), 76)
+        self.assert_nothing_left(vm)
+
+    def test_frozen_it_is_ended_by_sigterm(self):
+        vm = self.released()
+        with self.other_holds(vm.disk):
+            self.resumes(vm)
+            self.wait_frozen(vm)
+            vm.signal(signal.SIGTERM)
+            self.assertEqual(vm.wait_end(), 0)
+        self.assert_nothing_left(vm)
+
+
+class Detach(FakeTest):
+    def test_never_follows_from_an_attach_that_failed(self):
+        # the VM's own disk again; QEMU refuses the lock's descriptor
+        vm = self.one_disk()
+        vm.fake.tell("on getfd error GenericError no room")
+        with self.control("vm") as client:
+            try:
+                client.command("vmlatch-attach", kind="disk", path=str(vm.disk))
+            except QmpError as error:
+                self.assertIn("no room", error.text)
+        self.assert_held(vm.disk)
+        self.assertEqual(len(vm.status()["resources"]), 1)
+
+    def test_follows_from_an_attach_of_another_disk_that_failed(self):
+        vm = self.one_disk()
+        more = self.disk("more.raw")
+        vm.fake.tell("on getfd error GenericError no room")
+        result = self.vmlatch("attach", "vm", "disk", more)
+        self.assertNotEqual(result.status, 0)
+        self.assert_says("no room", result.err)
+        self.wait_free(more)
+        self.assert_held(vm.disk)
+        self.assertEqual(len(vm.status()["resources"]), 1)
+
+
+if __name__ == "__main__":
+    main()
