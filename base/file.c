@@ -33,11 +33,11 @@ int file_read_at(int at, const char *name, int flags, size_t max, char **ret, si
 
 		if (n < 0)
 			return n;
-		if (n == 0)
-			break;
 		str_append_bytes(&text, step, n);
 		if (text.len > max)
 			return -EFBIG;
+		if ((size_t)n < sizeof(step)) /* the end */
+			break;
 	}
 	len = text.len;
 	*ret = str_take(&text);

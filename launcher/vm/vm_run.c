@@ -133,15 +133,14 @@ static int vm_start(struct vm *vm, struct error *err)
 	if (ret == 0)
 		ret = lock_worker_new(&vm->loop, &vm->worker, err);
 	if (ret == 0)
-		ret = vm_save_state(vm) < 0 ? error_status(err,
-						      error_set(err, -EIO, "cannot write %s/%s",
-							      vm->rundir->path, STATE_FILE),
-						      EX_CANTCREAT)
-					    : 0;
-	if (ret == 0)
 		ret = signals_start(vm, err);
 	if (ret == 0)
 		ret = start_child(vm, err);
+	/* while the child takes its locks; it waits for our word before it becomes QEMU */
+	if (ret == 0 && vm_save_state(vm) < 0)
+		ret = error_status(err,
+			error_set(err, -EIO, "cannot write %s/%s", vm->rundir->path, STATE_FILE),
+			EX_CANTCREAT);
 	return ret;
 }
 
