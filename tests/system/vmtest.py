@@ -281,6 +281,8 @@ class VmTest(unittest.TestCase):
     def spawn(self, command, preexec=None, **more):
         def prepare():
             die_with_parent()
+            for number in (signal.SIGINT, signal.SIGQUIT):  # a shell's '&' has them ignored
+                signal.signal(number, signal.SIG_DFL)
             if preexec:
                 preexec()
         return subprocess.Popen([str(word) for word in command], preexec_fn=prepare,
