@@ -128,7 +128,7 @@ static enum verdict judge_nodes(struct drain *drain, json_t *ret)
 {
 	const char *format = block_nodes_with_metadata(ret);
 
-	if (format && !drain->vm->plan->options->deactivate && !drain->vm->state.deactivated)
+	if (format)
 		return keep(drain, "a %s image cannot be let go with --deactivate=no", format);
 	return NEXT;
 }
@@ -170,6 +170,12 @@ static bool wants_deactivation(const struct drain *drain)
 	return drain->vm->plan->options->deactivate && !drain->vm->state.deactivated;
 }
 
+/* It keeps its own locks and caches: which is fine for raw images only. */
+static bool stays_active(const struct drain *drain)
+{
+	return !drain->vm->plan->options->deactivate && !drain->vm->state.deactivated;
+}
+
 /* QEMU before 10.0 has no command for it; this one does it, for its own purposes. */
 static json_t *deactivation_arguments(void)
 {
@@ -185,7 +191,7 @@ static const struct {
 	{ "query-status", judge_status, NULL, NULL },
 	{ "query-jobs", judge_jobs, NULL, NULL },
 	{ "query-block-exports", judge_exports, NULL, NULL },
-	{ "query-named-block-nodes", judge_nodes, NULL, NULL },
+	{ "query-named-block-nodes", judge_nodes, stays_active, NULL },
 	{ "query-migrate", judge_migrate, wants_deactivation, NULL },
 	{ "xen-save-devices-state", judge_deactivated, wants_deactivation, deactivation_arguments },
 	/* deactivation is done, and nobody has changed the state meanwhile */
