@@ -6,7 +6,7 @@ import fcntl
 import os
 import struct
 
-F_OFD_GETLK, F_OFD_SETLK = 36, 37
+F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW = 36, 37, 38
 READ, WRITE, FREE = fcntl.F_RDLCK, fcntl.F_WRLCK, fcntl.F_UNLCK
 
 # struct flock on 64-bit Linux: type, whence, start, length, pid (0 for an OFD lock)
@@ -33,6 +33,11 @@ def seen(path, byte):
 def is_free(path):
     """Nobody has locked any byte of ours."""
     return all(seen(path, byte) is None for byte in (BYTE, GUARD, SHARED_WRITERS, READERS))
+
+
+def wait_for_lock(fd, byte):
+    """Sleep in the kernel until this description has the write lock on this byte."""
+    _ask(fd, F_OFD_SETLKW, WRITE, byte)
 
 
 class Held:
