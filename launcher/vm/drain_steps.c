@@ -81,6 +81,12 @@ static enum verdict judge_status(struct drain *drain, json_t *ret)
 	return drain_keep(drain, "QEMU leaves the state '%s' by itself", status);
 }
 
+/* A string that QEMU owes us; one that has been taken over may say anything. */
+static const char *words_of(json_t *value)
+{
+	return json_is_string(value) ? json_string_value(value) : "?";
+}
+
 static enum verdict judge_jobs(struct drain *drain, json_t *ret)
 {
 	const char *status;
@@ -93,7 +99,7 @@ static enum verdict judge_jobs(struct drain *drain, json_t *ret)
 			continue;
 		drain->vm->retry_release = true;
 		return drain_keep(drain, "the block job '%s' may still write",
-			json_string_value(json_object_get(job, "id")));
+			words_of(json_object_get(job, "id")));
 	}
 	return VERDICT_NEXT;
 }
@@ -104,7 +110,7 @@ static enum verdict judge_exports(struct drain *drain, json_t *ret)
 		return VERDICT_NEXT;
 	drain->vm->retry_release = true;
 	return drain_keep(drain, "the export '%s' may still write",
-		json_string_value(json_object_get(json_array_get(ret, 0), "id")));
+		words_of(json_object_get(json_array_get(ret, 0), "id")));
 }
 
 static enum verdict judge_nodes(struct drain *drain, json_t *ret)
@@ -124,8 +130,8 @@ static enum verdict judge_migrate(struct drain *drain, json_t *ret)
 	json_t *reasons = json_object_get(ret, "blocked-reasons");
 
 	if (json_array_size(reasons)) {
-		vm_pin(drain->vm, json_string_value(json_array_get(reasons, 0)));
-		return drain_keep(drain, "%s", json_string_value(json_array_get(reasons, 0)));
+		vm_pin(drain->vm, words_of(json_array_get(reasons, 0)));
+		return drain_keep(drain, "%s", words_of(json_array_get(reasons, 0)));
 	}
 	if (status && strcmp(status, "none") != 0 && strcmp(status, "completed") != 0 &&
 		strcmp(status, "failed") != 0 && strcmp(status, "cancelled") != 0) {
