@@ -202,6 +202,7 @@ void vm_pin(struct vm *vm, const char *why)
 	if (strv_add(&vm->state.pinned, why) < 0)
 		log_error("out of memory");
 	log_notice("its locks stay until QEMU's end: %s", why);
+	vm_save_state(vm);
 }
 
 bool vm_has_locks(const struct vm *vm)
