@@ -111,12 +111,14 @@ static void note_watchdog(struct vm *vm, json_t *data)
 static void note_stop(struct vm *vm, json_t *data)
 {
 	(void)data;
+	vm->shutdown_seen = false; /* a QEMU that is about to exit says no STOP */
 	vm_post(vm, SUP_EV_STOPPED);
 }
 
 static void note_resume(struct vm *vm, json_t *data)
 {
 	(void)data;
+	vm->shutdown_seen = false;
 	vm->state.deactivating = vm->state.deactivated = false;
 	vm_set_run_state(vm, "running");
 	vm_post(vm, SUP_EV_RESUMED);
@@ -206,10 +208,13 @@ static void on_closed(void *data, const char *reason)
 
 	qmp_client_free(vm->monitor);
 	vm->monitor = NULL;
-	if (qemu_is_dead(vm) || vm->shutdown_seen || vm->sup == SUP_ENDING || vm->sup == SUP_DONE)
+	if (qemu_is_dead(vm) || vm->sup == SUP_ENDING || vm->sup == SUP_DONE)
 		return;
-	log_debug("QEMU's monitor closed: %s", reason);
 	if (vm->monitor_ready)
+		log_debug("QEMU's monitor closed: %s", reason);
+	else
+		log_warning("QEMU's monitor does not answer: %s", reason);
+	if (vm->monitor_ready && !vm->shutdown_seen)
 		vm_pin(vm, "the connection to its monitor broke: what happened meanwhile is not "
 			   "known");
 	uv_timer_start(&vm->patience, on_patience_over, DEATH_PATIENCE_MS, 0);
