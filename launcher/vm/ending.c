@@ -36,18 +36,29 @@ void ending_policy(struct vm *vm)
 	ending_kill(vm);
 }
 
+/* No monitor (yet, or any more), or one that refuses: SIGTERM is the same to QEMU. */
+static void on_quit(void *data, const struct qmp_reply *reply)
+{
+	struct vm *vm = data;
+
+	if (reply->result != 0)
+		pidfd_signal(vm->child.pidfd, SIGTERM);
+}
+
 void ending_forward(struct vm *vm)
 {
-	if (!vm->end.signal && !vm->monitor_ready)
-		pidfd_signal(vm->child.pidfd, SIGTERM); /* there is nobody to say 'quit' to yet */
-	else if (!vm->end.signal)
-		monitor_call(vm, &(struct monitor_call){ .command = "quit", .fd = -1 });
+	if (!vm->end.signal)
+		monitor_call(vm, &(struct monitor_call){
+					 .command = "quit", .fd = -1, .fn = on_quit, .data = vm });
 	else if (!vm->end.seen_by_qemu)
 		pidfd_signal(vm->child.pidfd, vm->end.signal);
 }
 
 void ending_idle(struct vm *vm)
 {
+	/* RESUME behind the end request: what the guest does, it does under its locks */
+	if (vm->state.lock_state == VM_LOCK_HELD)
+		return;
 	if (vm->state.deactivated && !vm->state.frozen) {
 		ending_forward(vm);
 		return;
