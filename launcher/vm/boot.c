@@ -103,7 +103,7 @@ static void on_child_death(uv_poll_t *poll, int status, int events)
 	(void)status;
 	(void)events;
 	/* its last words may still lie in the socket */
-	if (vm->child.socket >= 0 && vm->sup == SUP_STARTING)
+	if (vm->child.socket >= 0)
 		on_child_news(&vm->child_news, 0, UV_READABLE);
 	vm_post(vm, SUP_EV_EXITED);
 }
@@ -137,8 +137,12 @@ void boot_admit(struct vm *vm)
 		error_set(&err, ret, "%s cannot be written: %s", STATE_FILE, strerror(-ret));
 	else
 		ret = monitor_connect(vm, &err);
-	if (ret == 0)
+	if (ret == 0) {
 		ret = spawn_admit(vm->child.socket);
+		if (ret < 0)
+			error_set(&err, ret, "the child has gone before it could become QEMU: %s",
+				strerror(-ret));
+	}
 	if (ret == 0)
 		return;
 	note_refusal(vm, EX_OSERR, &err);
@@ -182,6 +186,9 @@ static void on_checked(struct vm *vm, int result, const char *words)
 	struct error err = { 0 };
 
 	if (vm->sup != SUP_BOOTING)
+		return;
+	/* QEMU has gone, and its death says the rest; or a new connection asks anew */
+	if (result == -ECONNRESET || result == -ENOTCONN)
 		return;
 	if (result == 0) {
 		ask_status(vm);

@@ -66,7 +66,7 @@ static void on_nodes(void *data, const struct qmp_reply *reply)
 	int ret;
 
 	if (reply->result != 0) {
-		check_end(check, -EIO, reply->words);
+		check_end(check, reply->result < 0 ? reply->result : -EIO, reply->words);
 		return;
 	}
 	ret = block_nodes_missing(&query, &missing, &problems, &err);
