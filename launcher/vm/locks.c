@@ -35,6 +35,11 @@ static void done_save(struct locks_job *job, int result, const struct error *err
 		vm_post(vm, SUP_EV_SAVE_FAILED);
 		return;
 	}
+	if (vm->state.pinned.n) { /* the monitor broke meanwhile */
+		vm_set_text(&vm->state.held_because, vm->state.pinned.items[0]);
+		vm_post(vm, SUP_EV_SAVE_FAILED);
+		return;
+	}
 	before = vm->state.lock_text;
 	vm->state.lock_text = take_ptr(job->text);
 	if (vm_save_state(vm) < 0) {
