@@ -81,6 +81,10 @@ static void on_child_news(uv_poll_t *poll, int status, int events)
 	(void)events;
 	ret = status < 0 ? error_set(&err, status, "%s", uv_strerror(status))
 			 : spawn_receive(vm->child.socket, &report, &err);
+	if (ret == 0 && report.news == SPAWN_EXECUTED && vm->sup == SUP_STARTING)
+		ret = error_status(&err,
+			error_set(&err, -ECHILD, "its process died while it took the locks"),
+			EX_OSERR);
 	if (ret < 0) {
 		note_refusal(vm, exit_status(ret, &err), &err);
 		vm_post(vm, SUP_EV_CHILD_REFUSED);
