@@ -3,9 +3,9 @@
 # check_options.sh ROOT VMLATCH: every verb and option that --help names stands in the man page and in
 # the completion, and every option of the man page is one that --help names.
 set -eu
+vmlatch=$(realpath "$2") # meson names it from where it stands
 . "$(dirname "$0")/common.sh"
 
-vmlatch=$2
 page=man/vmlatch.1.scd
 completion=$(sources -path './contrib/completions/*' | head -n 1)
 [ -f "$page" ] || { echo "$page is missing"; exit 1; }
