@@ -15,8 +15,8 @@ static const struct {
 	const char *sentence;
 } refused[] = {
 	{ S_IFBLK, -ENOTSUP,
-		"is a block device: the file driver locks regular files only; cover it with an "
-		"image file or '--lock nop'" },
+		"is a block device, and those cannot be locked yet: use an image file, or run "
+		"without locks by '--lock nop'" },
 	{ S_IFDIR, -EISDIR, "is a directory, not a disk image" },
 	{ S_IFIFO, -EINVAL, "is a FIFO, not a disk image" },
 	{ S_IFSOCK, -EINVAL, "is a socket, not a disk image" },

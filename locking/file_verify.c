@@ -95,8 +95,8 @@ static int image_stale(const struct file_image *image, const struct record *now,
 		lock_holder_phrase(&user, who + strlen(who), sizeof(who) - strlen(who));
 	}
 	return error_set(err, LOCK_STALE,
-		"%s was %s since its lock was given back, so the guest must not go on: only "
-		"'vmlatch resume --force-stale' overrides this",
+		"%s was %s after its lock was given back, so the guest must not go on: end it with "
+		"'vmlatch stop' and start it anew ('vmlatch resume --force-stale' risks the disk)",
 		path_short(image->resource.path, path), who);
 }
 

@@ -99,7 +99,7 @@ static int path_line(const char *path, enum resource_mode mode, struct command_l
 		return -ENOMEM;
 	line->n_images = 1;
 	image->id = strdup("disk");
-	image->origin = strdup("disk");
+	image->origin = strdup("vmlatch attach");
 	image->node = json_pack("{s:{}, s:b}", "file", "read-only", mode == RESOURCE_READER);
 	if (!image->id || !image->origin || !image->node ||
 		json_object_set_new(line->uses, "disk", json_integer(uses)) < 0)

@@ -62,7 +62,7 @@ static void refused(struct vm *vm, struct spawn_report *report)
 	if (report->outcome == LOCK_BUSY) {
 		refusal_sentence(vm->rundir, &report->conflict, &report->error);
 		note_refusal(vm, EX_TEMPFAIL, &report->error);
-		refusal_way_out(&report->conflict, &vm->way_out);
+		refusal_way_out(vm, &report->conflict, &vm->way_out);
 	} else {
 		if (!report->error.status)
 			error_prefix(&report->error, 0, "%s", stage_name(report->stage));

@@ -82,7 +82,9 @@ static void do_acquire(struct vm *vm, struct qmp_request *request)
 	vm->force_stale =
 		json_is_true(json_object_get(qmp_request_arguments(request), "force-stale"));
 	if (vm->force_stale)
-		log_warning("resumed by force: whatever was written to its disks meanwhile counts");
+		log_warning(
+			"resumed by force: nobody checks whether somebody else has written to its "
+			"disks meanwhile");
 	control_wait(vm, request, GOAL_HELD, NULL);
 }
 
@@ -123,7 +125,7 @@ static void do_events(struct vm *vm, struct qmp_request *request)
 {
 	json_t *since = json_object_get(qmp_request_arguments(request), "since");
 	json_t *events = json_array();
-	uint64_t seq = json_integer_value(since) + 1;
+	uint64_t seq = json_integer_value(since);
 	const char *text;
 	json_t *event;
 	size_t len;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "launcher/disks/disks.h"
@@ -46,7 +47,7 @@ static void on_done(void *data, const struct locks_result *result)
 	call_free(call);
 }
 
-static int run_find(struct locks_job *job, struct error *err)
+static int run_find_images(struct locks_job *job, struct error *err)
 {
 	struct disks_params params = {
 		.readonly_locks = job->vm->plan->options->readonly_locks,
@@ -62,7 +63,7 @@ static int run_find(struct locks_job *job, struct error *err)
 	return 0;
 }
 
-static void done_find(struct locks_job *job, int result, const struct error *err)
+static void done_find_images(struct locks_job *job, int result, const struct error *err)
 {
 	struct disk_call *call = job->data;
 
@@ -74,40 +75,6 @@ static void done_find(struct locks_job *job, int result, const struct error *err
 	call->images = job->images;
 	job->images = (struct resource_set){ 0 };
 	locks_attach(job->vm, &call->images, on_done, call);
-}
-
-static const char *path_argument(struct qmp_request *request)
-{
-	json_t *arguments = qmp_request_arguments(request);
-	const char *path = json_string_value(json_object_get(arguments, "path"));
-
-	if (strcmp(json_string_value(json_object_get(arguments, "kind")), "disk") != 0)
-		qmp_request_fail(request, NULL, "only a disk can be attached: kind must be 'disk'");
-	else if (path[0] != '/')
-		qmp_request_fail(request, NULL, "the path '%s' is not absolute", path);
-	else
-		return path;
-	return NULL;
-}
-
-static void attach_now(struct vm *vm, struct qmp_request *request)
-{
-	const char *path = path_argument(request);
-	struct locks_job job = { .vm = vm, .run = run_find, .done = done_find };
-	struct disk_call *call;
-
-	if (!path)
-		return;
-	call = calloc(1, sizeof(*call));
-	job.text = strdup(path);
-	job.data = call;
-	if (call)
-		*call = (struct disk_call){ .vm = vm, .request = request, .what = "attached" };
-	if (call && job.text && locks_job_submit(&job) == 0)
-		return;
-	free(job.text);
-	free(call);
-	qmp_request_fail(request, NULL, "out of memory");
 }
 
 /* A disk that QEMU still uses keeps its lock: the guest could go on writing. */
@@ -135,42 +102,102 @@ static void on_nodes(void *data, const struct qmp_reply *reply)
 	locks_detach(vm, &call->images, on_done, call);
 }
 
-/* Of what is attached, what this path names; its backing files may serve other disks. */
-static void detach_now(struct vm *vm, struct qmp_request *request)
+/*
+ * Of what is attached, what this path names, however it is spelt. Its backing
+ * files may serve other disks. A file that is gone is known by its path alone.
+ */
+static int run_find_attached(struct locks_job *job, struct error *err)
+{
+	const struct resource_set *all = domain_lock_resources(job->vm->domain);
+	struct stat info;
+	bool there = stat(job->text, &info) == 0;
+	size_t i;
+
+	(void)err;
+	for (i = 0; i < all->n; i++) {
+		const struct resource *each = &all->items[i];
+
+		if (strcmp(each->path, job->text) == 0 ||
+			(there && each->id.dev == info.st_dev && each->id.ino == info.st_ino))
+			return resource_set_add(&job->images, each, NULL);
+	}
+	return 0;
+}
+
+static void done_find_attached(struct locks_job *job, int result, const struct error *err)
+{
+	struct disk_call *call = job->data;
+
+	(void)err;
+	call->images = job->images;
+	job->images = (struct resource_set){ 0 };
+	if (result == 0 && call->images.n && !job->vm->state.frozen) {
+		monitor_call(job->vm, &(struct monitor_call){ .command = "query-named-block-nodes",
+					      .arguments = json_pack("{s:b}", "flat", 1),
+					      .fd = -1,
+					      .fn = on_nodes,
+					      .data = call });
+		return;
+	}
+	if (result < 0)
+		qmp_request_fail(call->request, NULL, "out of memory");
+	else if (call->images.n)
+		qmp_request_fail(
+			call->request, NULL, "QEMU is frozen: what it uses cannot be asked");
+	else
+		qmp_request_reply(call->request, NULL); /* not attached: nothing to do */
+	call_free(call);
+}
+
+/* The path that the request names, or NULL: it has been answered with what is wrong. */
+static const char *path_argument(struct qmp_request *request)
+{
+	json_t *arguments = qmp_request_arguments(request);
+	const char *path = json_string_value(json_object_get(arguments, "path"));
+
+	if (strcmp(json_string_value(json_object_get(arguments, "kind")), "disk") != 0)
+		qmp_request_fail(request, NULL, "only a disk can be attached: kind must be 'disk'");
+	else if (path[0] != '/')
+		qmp_request_fail(request, NULL, "the path '%s' is not absolute", path);
+	else
+		return path;
+	return NULL;
+}
+
+/* @job	run and done, which has the call as its data */
+static void start_call(
+	struct vm *vm, struct qmp_request *request, struct locks_job *job, const char *what)
 {
 	const char *path = path_argument(request);
 	struct disk_call *call;
-	size_t i;
 
 	if (!path)
 		return;
-	for (i = 0; i < vm->state.resources.n; i++) {
-		if (strcmp(vm->state.resources.items[i].path, path) == 0)
-			break;
-	}
-	if (i == vm->state.resources.n) { /* not attached: nothing to do */
-		qmp_request_reply(request, NULL);
-		return;
-	}
 	call = calloc(1, sizeof(*call));
-	if (!call || resource_set_add(&call->images, &vm->state.resources.items[i], NULL) < 0) {
-		free(call);
-		qmp_request_fail(request, NULL, "out of memory");
+	job->vm = vm;
+	job->text = strdup(path);
+	job->data = call;
+	if (call)
+		*call = (struct disk_call){ .vm = vm, .request = request, .what = what };
+	if (call && job->text && locks_job_submit(job) == 0)
 		return;
-	}
-	call->vm = vm;
-	call->request = request;
-	call->what = "detached";
-	if (vm->state.frozen) {
-		qmp_request_fail(request, NULL, "QEMU is frozen: what it uses cannot be asked");
-		call_free(call);
-		return;
-	}
-	monitor_call(vm, &(struct monitor_call){ .command = "query-named-block-nodes",
-				 .arguments = json_pack("{s:b}", "flat", 1),
-				 .fd = -1,
-				 .fn = on_nodes,
-				 .data = call });
+	free(job->text);
+	free(call);
+	qmp_request_fail(request, NULL, "out of memory");
+}
+
+static void attach_now(struct vm *vm, struct qmp_request *request)
+{
+	struct locks_job job = { .run = run_find_images, .done = done_find_images };
+
+	start_call(vm, request, &job, "attached");
+}
+
+static void detach_now(struct vm *vm, struct qmp_request *request)
+{
+	struct locks_job job = { .run = run_find_attached, .done = done_find_attached };
+
+	start_call(vm, request, &job, "detached");
 }
 
 void control_attach(struct vm *vm, struct qmp_request *request)

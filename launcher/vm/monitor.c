@@ -65,12 +65,22 @@ void monitor_resync(struct vm *vm)
 			    .command = "query-status", .fd = -1, .fn = on_status, .data = vm });
 }
 
+/* Clients of our own socket want to know QEMU's version, as from QEMU itself. */
+static void pass_version_on(struct vm *vm, json_t *greeting)
+{
+	struct message_version version;
+
+	if (json_unpack(greeting, "{s:{s:{s:{s:i, s:i, s:i}}}}", "QMP", "version", "qemu", "major",
+		    &version.major, "minor", &version.minor, "micro", &version.micro) == 0)
+		qmp_server_set_version(vm->server, version);
+}
+
 static void on_ready(void *data, json_t *greeting)
 {
 	struct vm *vm = data;
 	bool first = !vm->monitor_ready;
 
-	(void)greeting;
+	pass_version_on(vm, greeting);
 	vm->monitor_ready = true;
 	vm_post(vm, SUP_EV_MONITOR_READY);
 	if (!first && vm->sup != SUP_BOOTING && vm->sup != SUP_DRAINING)

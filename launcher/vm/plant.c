@@ -73,8 +73,7 @@ static void on_planted(void *data, const struct qmp_reply *reply)
 	struct planting *planting = data;
 
 	if (reply->result != 0) {
-		planting_end(
-			planting, reply->result < 0 ? reply->result : -EIO, reply->words);
+		planting_end(planting, reply->result < 0 ? reply->result : -EIO, reply->words);
 		return;
 	}
 	planting->next++;

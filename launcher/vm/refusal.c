@@ -41,31 +41,46 @@ static bool find_in_states(const struct rundir *rundir, struct lock_conflict *co
 }
 
 void refusal_sentence(
-	const struct rundir *rundir, const struct lock_conflict *conflict, struct error *ret)
+	const struct rundir *rundir, struct lock_conflict *conflict, struct error *ret)
 {
-	struct lock_conflict named = *conflict;
-
-	if (named.holder.source != LOCK_HOLDER_RECORD)
-		find_in_states(rundir, &named);
-	lock_conflict_sentence(&named, ret->text, sizeof(ret->text));
+	if (conflict->holder.source != LOCK_HOLDER_RECORD)
+		find_in_states(rundir, conflict);
+	lock_conflict_sentence(conflict, ret->text, sizeof(ret->text));
 }
 
-void refusal_way_out(const struct lock_conflict *conflict, struct error *ret)
+/* A VM of this runtime directory can be stopped from here, unless nobody supervises it. */
+static bool way_out_here(
+	const struct vm *vm, const struct lock_conflict *conflict, struct error *ret)
+{
+	struct vm_entry entry;
+	bool found;
+
+	if (rundir_look(vm->rundir, conflict->holder.vm, &entry) < 0)
+		return false;
+	found = entry.presence != VM_GONE;
+	if (entry.presence == VM_SUPERVISED)
+		error_set(ret, 0, "'vmlatch stop %s' frees it; 'vmlatch who %.200s' tells more.",
+			conflict->holder.vm, conflict->path);
+	else if (entry.presence == VM_UNSUPERVISED)
+		error_set(ret, 0, "Its supervisor is dead: 'kill %d' (QEMU) frees it.",
+			conflict->holder.pid);
+	vm_entry_finish(&entry);
+	return found;
+}
+
+void refusal_way_out(const struct vm *vm, const struct lock_conflict *conflict, struct error *ret)
 {
 	const struct lock_holder *holder = &conflict->holder;
-	char on_host[LOCK_NAME_SIZE + 8] = "";
+	bool elsewhere = holder->host[0] && strcmp(holder->host, vm->plan->options->host_name) != 0;
 
-	if (holder->host[0])
-		snprintf(on_host, sizeof(on_host), " on %s", holder->host);
-	if (holder->vm[0])
-		error_set(ret, 0, "'vmlatch stop %s'%s frees it; 'vmlatch who %.200s' tells more.",
-			holder->vm, on_host, conflict->path);
-	else
+	if (holder->vm[0] && elsewhere)
+		error_set(ret, 0, "'vmlatch stop %s' on %s frees it.", holder->vm, holder->host);
+	else if (!holder->vm[0] || !way_out_here(vm, conflict, ret))
 		error_set(ret, 0, "'vmlatch who %.300s' tells more.", conflict->path);
 }
 
 void refusal_note(
-	struct vm *vm, int outcome, const struct lock_conflict *conflict, const struct error *err)
+	struct vm *vm, int outcome, struct lock_conflict *conflict, const struct error *err)
 {
 	enum vm_cause cause = vm->state.cause;
 

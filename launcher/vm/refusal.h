@@ -8,13 +8,13 @@
 
 /*
  * The sentence for a conflict. Where the record does not name the holder, the
- * state files of this host's VMs may.
+ * state files of this host's VMs may: then @conflict is completed.
  */
 void refusal_sentence(
-	const struct rundir *rundir, const struct lock_conflict *conflict, struct error *ret);
+	const struct rundir *rundir, struct lock_conflict *conflict, struct error *ret);
 
-/* What the reader can do about it now; "" if nothing special. */
-void refusal_way_out(const struct lock_conflict *conflict, struct error *ret);
+/* What the reader can do about it now. @conflict: as refusal_sentence() has left it. */
+void refusal_way_out(const struct vm *vm, const struct lock_conflict *conflict, struct error *ret);
 
 /*
  * The locks could not be taken again: note it for who asked (vm->refusal), as
@@ -23,4 +23,4 @@ void refusal_way_out(const struct lock_conflict *conflict, struct error *ret);
  * @conflict	of LOCK_BUSY; else NULL
  */
 void refusal_note(
-	struct vm *vm, int outcome, const struct lock_conflict *conflict, const struct error *err);
+	struct vm *vm, int outcome, struct lock_conflict *conflict, const struct error *err);

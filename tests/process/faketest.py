@@ -20,8 +20,8 @@ from vmtest import VMLATCH, VmTest, main  # main: for the tests
 __all__ = ["BARRIER", "DRAIN", "FakeTest", "STOP", "main"]
 
 # What a release asks QEMU, in this order, and nothing else.
-DRAIN = ["query-status", "query-jobs", "query-block-exports", "query-named-block-nodes",
-         "query-migrate", "xen-save-devices-state", "query-status"]
+DRAIN = ["query-status", "query-jobs", "query-block-exports", "query-migrate",
+         "xen-save-devices-state", "query-status"]
 BARRIER = DRAIN[0]
 STOP = ("status paused", "event STOP")
 

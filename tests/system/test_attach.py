@@ -74,6 +74,14 @@ class Detach(VmTest):
         self.assert_held(disk)
         self.does("detach", "vm", "disk", more)
 
+    def test_by_another_spelling_frees_it_too(self):
+        disk, more, other = self.guest("writer"), self.disk("more.raw"), self.dir / "other.raw"
+        other.symlink_to(more)
+        self.running("vm", *self.drive(disk))
+        self.does("attach", "vm", "disk", more)
+        self.does("detach", "vm", "disk", other)
+        self.assert_free(more)
+
     def test_names_can_come_again(self):
         # a getfd name used twice frees the first lock
         disk = self.guest("writer")

@@ -94,6 +94,14 @@ class Verbs(VmTest):
         self.assert_free(self.disk_path)
         self.assertEqual(self.vmlatch("stop", "web1").status, 0, "stop of a stopped VM is done")
 
+    def test_events_since_a_number_begin_with_it(self):
+        self.does("pause", "web1")
+        seqs = [json.loads(line)["vmlatch-seq"] for line in self.does("events", "web1").splitlines()]
+        last = [json.loads(line)["vmlatch-seq"]
+                for line in self.does("events", "web1", "--since", seqs[-1]).splitlines()]
+        self.assertEqual(last, seqs[-1:])
+        self.does("resume", "web1")
+
     def test_control_socket_speaks_qmp(self):
         control = self.control("web1")
         self.assertEqual(control.status(), "running")
