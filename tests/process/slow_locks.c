@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/xattr.h>
+#include <time.h>
+#include <unistd.h>
+
+/*
+ * Preloaded into vmlatch by a test: lock calls hang while SLOW_LOCKS_DIR has a
+ * file named after them ("lock", "unlock", "xattr"), and leave a file
+ * "NAME.waits" when they begin to. The monotonic clock is an hour ahead as soon
+ * as there is a file "late", so that deadlines can be met without waiting.
+ */
+
+#define EXPORT  __attribute__((visibility("default")))
+#define STEP_US 2000
+
+static bool is_there(const char *name)
+{
+	const char *dir = getenv("SLOW_LOCKS_DIR");
+	char path[4096];
+	int before = errno;
+	bool there;
+
+	if (!dir)
+		return false;
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	there = access(path, F_OK) == 0;
+	errno = before;
+	return there;
+}
+
+static void leave_note(const char *name)
+{
+	char path[4096];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s.waits", getenv("SLOW_LOCKS_DIR"), name);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (fd >= 0)
+		close(fd);
+}
+
+static void hang_while(const char *name)
+{
+	if (!is_there(name))
+		return;
+	leave_note(name);
+	while (is_there(name))
+		usleep(STEP_US);
+}
+
+static int pass_fcntl(const char *symbol, int fd, int command, void *argument)
+{
+	int (*next)(int, int, ...) = dlsym(RTLD_NEXT, symbol);
+	const struct flock *want = argument;
+
+	if (command == F_OFD_SETLK && want->l_start < 100)
+		hang_while(want->l_type == F_UNLCK ? "unlock" : "lock");
+	return next(fd, command, argument);
+}
+
+/* By symbol: which of the two the name 'fcntl' means depends on _FILE_OFFSET_BITS. */
+EXPORT int hook_fcntl(int fd, int command, void *argument) __asm__("fcntl");
+EXPORT int hook_fcntl64(int fd, int command, void *argument) __asm__("fcntl64");
+
+int hook_fcntl(int fd, int command, void *argument)
+{
+	return pass_fcntl("fcntl", fd, command, argument);
+}
+
+int hook_fcntl64(int fd, int command, void *argument)
+{
+	return pass_fcntl("fcntl64", fd, command, argument);
+}
+
+EXPORT int fsetxattr(int fd, const char *name, const void *value, size_t size, int flags)
+{
+	int (*next)(int, const char *, const void *, size_t, int) = dlsym(RTLD_NEXT, "fsetxattr");
+
+	hang_while("xattr");
+	return next(fd, name, value, size, flags);
+}
+
+EXPORT int clock_gettime(clockid_t clock, struct timespec *now)
+{
+	int (*next)(clockid_t, struct timespec *) = dlsym(RTLD_NEXT, "clock_gettime");
+	int ret = next(clock, now);
+
+	if (ret == 0 && clock != CLOCK_REALTIME && is_there("late"))
+		now->tv_sec += 3600;
+	return ret;
+}

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Lock calls that hang, by a preloaded library (slow_locks.c), and what happens meanwhile."""
+
+import os
+import signal
+
+import locks
+import procfs
+from deadline import wait_for
+from faketest import FakeTest, main
+from qmp import QmpError
+
+
+class SlowTest(FakeTest):
+    def setUp(self):
+        super().setUp()
+        self.slow = self.dir / "slow"
+        self.slow.mkdir()
+        self.environment["SLOW_LOCKS_DIR"] = str(self.slow)
+        # an address sanitizer wants to come first, and need not
+        asan = self.environment.get("ASAN_OPTIONS", "")
+        self.environment["ASAN_OPTIONS"] = asan + ":verify_asan_link_order=0"
+        self.preloaded = dict(self.environment, LD_PRELOAD=os.environ["SLOW_LOCKS"])
+        self.addCleanup(self.go_on)
+
+    def go_on(self):
+        for path in self.slow.iterdir():
+            path.unlink()
+
+    def released(self, name="vm", **more):
+        return super().released(name, env=self.preloaded, **more)
+
+    def hang(self, *calls):
+        for call in calls:
+            (self.slow / call).touch()
+
+    def wait_hanging(self, call):
+        wait_for(f"no {call} hangs", (self.slow / f"{call}.waits").exists)
+
+    def resuming(self, vm):
+        """A client that waits for the guest to go on, and for a lock call that hangs."""
+        self.hang("lock")
+        client = self.control("vm")
+        client.send("cont")
+        self.wait_hanging("lock")
+        self.assertEqual(vm.status()["lock_state"], "acquiring")
+        return client
+
+
+class WhileItHangs(SlowTest):
+    def test_the_supervisor_answers_and_the_guest_does_not_run(self):
+        vm = self.released()
+        client = self.resuming(vm)
+        with self.control("vm") as other:
+            self.assertEqual(other.command("vmlatch-status")["lock-state"], "acquiring")
+            self.assertEqual(other.command("query-status")["status"], "paused")
+        self.assertEqual(vm.fake.commands().count("cont"), 1, "the one of the start")
+        self.go_on()
+        client.answer()
+        self.assertEqual(vm.fake.unlocked(), [])
+        self.assert_held(vm.disk)
+
+    def test_sigterm_ends_the_vm_when_it_goes_on(self):
+        vm = self.released()
+        self.resuming(vm)
+        vm.signal(signal.SIGTERM)
+        wait_for("QEMU lives", lambda: not procfs.alive(vm.qemu))
+        self.go_on()
+        self.assertEqual(vm.wait_end(), 0)
+        self.assert_nothing_left(vm)
+
+    def test_the_death_of_qemu_is_seen(self):
+        vm = self.released()
+        client = self.resuming(vm)
+        self.kill(vm.qemu)
+        with self.assertRaisesRegex(QmpError, "ended"):
+            client.answer()
+        self.go_on()
+        self.assertEqual(vm.wait_end(), -signal.SIGKILL)
+        self.assert_nothing_left(vm)
+
+    def test_a_resume_behind_our_back_is_frozen_and_thawed_by_the_lock(self):
+        vm = self.released()
+        client = self.resuming(vm)
+        vm.fake.tell("status running", "event RESUME", wait=False)
+        self.wait_frozen(vm)
+        self.go_on()
+        client.answer()
+        wait_for("QEMU stays frozen", lambda: procfs.state(vm.qemu) != "T")
+        vm.wait_state(run="running", lock="held")
+        self.assert_held(vm.disk)
+
+    def test_an_unlock_a_resume_behind_our_back_is_frozen_and_locked_again(self):
+        vm = self.one_disk(env=self.preloaded)
+        self.hang("unlock")
+        self.stop_by_itself(vm)
+        self.wait_hanging("unlock")
+        self.assertEqual(vm.status()["lock_state"], "releasing")
+        vm.fake.tell("status running", "event RESUME", wait=False)
+        self.wait_frozen(vm)
+        self.go_on()
+        wait_for("QEMU stays frozen", lambda: procfs.state(vm.qemu) != "T")
+        vm.wait_state(run="running", lock="held")
+        self.assert_held(vm.disk)
+
+    def test_an_unlock_sigterm_ends_the_vm(self):
+        vm = self.one_disk(env=self.preloaded)
+        self.hang("unlock")
+        self.stop_by_itself(vm)
+        self.wait_hanging("unlock")
+        vm.signal(signal.SIGTERM)
+        wait_for("QEMU lives", lambda: not procfs.alive(vm.qemu))
+        self.go_on()
+        self.assertEqual(vm.wait_end(), 0)
+        self.assert_nothing_left(vm)
+
+    def test_the_child_a_supervisor_that_is_killed_leaves_no_qemu_and_no_lock(self):
+        path = self.disk("disk.raw")
+        self.hang("xattr")  # it has the lock already, and is about to arm it
+        vm = self.start("vm", *self.drive(path), env=self.preloaded)
+        self.wait_hanging("xattr")
+        self.assertIsNotNone(locks.seen(path, locks.BYTE))
+        child = procfs.children(vm.pid)[0]
+        vm.process.kill()
+        vm.process.wait()
+        self.left_behind.add("vm")
+        self.go_on()
+        wait_for("the child lives on", lambda: not procfs.alive(child))
+        self.assertFalse(vm.fake.started)
+        self.assert_free(path)
+
+
+class PastItsDeadline(SlowTest):
+    def test_it_has_failed_and_its_late_success_is_undone(self):
+        vm = self.released()
+        client = self.resuming(vm)
+        (self.slow / "late").touch()
+        with self.control("vm") as other:
+            other.command("vmlatch-status")
+        self.go_on()
+        with self.assertRaises(QmpError):
+            client.answer()
+        vm.wait_state(lock="released")
+        self.wait_free(vm.disk)
+        self.assertEqual(vm.fake.commands().count("cont"), 1, "the one of the start")
+
+    def test_again_and_again_does_not_make_the_disk_stale(self):
+        # each time the record's generation has been raised, by us
+        vm = self.released()
+        for _ in range(3):
+            client = self.resuming(vm)
+            (self.slow / "late").touch()
+            with self.control("vm") as other:
+                other.command("vmlatch-status")
+            self.go_on()
+            with self.assertRaises(QmpError):
+                client.answer()
+            vm.wait_state(lock="released")
+            self.wait_free(vm.disk)
+        self.does("resume", "vm")
+        self.assertEqual(vm.fake.unlocked(), [])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""From the fork to the first 'cont': what QEMU gets, and what keeps it from running."""
+
+import os
+import resource
+import signal
+
+import locks
+import procfs
+from deadline import wait_for
+from faketest import FakeTest, main
+from vmtest import QEMU
+
+SIGNAL_FIELDS = ("SigBlk:", "SigIgn:", "SigCgt:")
+
+
+class Inheritance(FakeTest):
+    def test_is_the_users_descriptors_a_life_line_a_disk_the_socket_and_its_configuration(self):
+        path = self.disk("disk.raw")
+        with open(self.dir / "mine", "w", encoding="utf-8") as mine:
+            number = os.dup2(mine.fileno(), 57, inheritable=True)
+            self.addCleanup(os.close, number)
+            vm = self.running("vm", *self.drive(path), pass_fds=(number,))
+        inherited = {int(fd): what for fd, what in vm.fake.log()[0]["fds"].items()}
+        self.assertEqual(inherited.pop(number), str(self.dir / "mine"))
+        for fd in (0, 1, 2):
+            inherited.pop(fd)
+        high = sorted(fd for fd in inherited if fd > 1023)
+        kinds = sorted("socket" if "socket" in inherited[fd] else "memfd" if "memfd" in inherited[fd]
+                       else inherited[fd] for fd in high)
+        self.assertEqual(kinds, sorted([str(path), "memfd", "socket"]))
+        self.assertLess(max(high), resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+        # what is left is the stand-in's own: its program while python reads it, the listing
+        left = [what for fd, what in inherited.items() if fd <= 1023]
+        self.assertFalse([what for what in left if "socket" in what or "signalfd" in what
+                          or "vmlatch" in what or "pidfd" in what or "eventpoll" in what], left)
+        held = {lock.start for lock in procfs.fd_locks(vm.qemu, path)}
+        self.assertEqual(held, {locks.BYTE}, "the guard stays with the supervisor")
+
+    def test_is_the_arguments_byte_for_byte(self):
+        odd = ["", " ", "a b", "line\nline", os.fsdecode(b"\xff\xfe"), "-name", "tail,,comma"]
+        words = [word for value in odd for word in ("-device", value)]
+        vm = self.start("vm", *words)
+        wait_for("no QEMU", lambda: vm.fake.started)
+        argv = vm.fake.log()[0]["argv"]
+        self.assertEqual(argv[1:3], ["-S", "-readconfig"])
+        self.assertRegex(argv[3], r"^/dev/fd/\d+$")
+        self.assertEqual(argv[-len(words):], words)
+
+    def test_is_argv0_signals_and_environment_as_the_starter_has_them(self):
+        show = self.script("show", "echo \"$0\"; cat /proc/$$/status; env | sort; exit 7")
+
+        def starter():
+            signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+            signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGWINCH})
+
+        def said(text):
+            lines = text.splitlines()
+            return ([line for line in lines if line.startswith(SIGNAL_FIELDS)],
+                    [line for line in lines if "=" in line and "FAKE_QEMU" not in line
+                     and not line.startswith("_=")], lines[0])
+        vm = self.start("vm", qemu=show, machine=(), preexec=starter)
+        self.assertEqual(vm.wait_end(), 7)
+        direct = self.dir / "direct"
+        with open(direct, "w", encoding="utf-8") as out:
+            self.spawn([show], preexec=starter, stdout=out).wait()
+        self.assertEqual(said(vm.out), said(direct.read_text()))
+
+
+class Refusal(FakeTest):
+    def graph(self, path):
+        return [f'on query-named-block-nodes reply [{{"node-name": "n", "drv": "file", "ro": false,'
+                f' "file": "{path}"}}]']
+
+    def test_of_the_descriptor_of_an_image_that_argv_did_not_name_keeps_the_guest_from_running(self):
+        path = self.disk("hidden.raw")
+        with open(path, "r+b") as held:
+            os.set_inheritable(held.fileno(), True)
+            vm = self.start("vm", script=[*self.graph(path), "on getfd error GenericError no room"],
+                            pass_fds=(held.fileno(),))
+            self.assertEqual(vm.wait_end(), 65, vm.err)
+        self.assert_says("no room", vm.err)
+        self.assert_says("nothing was started", vm.err)
+        self.assertNotIn("cont", vm.fake.commands())
+        self.assert_free(path)
+
+    def test_of_an_image_in_the_graph_that_another_vm_holds_is_75(self):
+        first = self.one_disk("first")
+        with open(first.disk, "r+b") as held:
+            os.set_inheritable(held.fileno(), True)
+            vm = self.start("second", script=self.graph(first.disk), pass_fds=(held.fileno(),))
+            self.assertEqual(vm.wait_end(), 75, vm.err)
+        self.assert_says("first", vm.err)
+        self.assertNotIn("cont", vm.fake.commands())
+        self.assert_held(first.disk)
+
+    def test_is_no_answer_to_an_image_in_the_graph_that_is_free_it_is_locked(self):
+        path = self.disk("hidden.raw")
+        with open(path, "r+b") as held:
+            os.set_inheritable(held.fileno(), True)
+            vm = self.running("vm", script=self.graph(path), pass_fds=(held.fileno(),))
+            self.assert_held(path)
+            self.assertIn("getfd", vm.fake.commands())
+            self.assertLess(vm.fake.commands().index("getfd"), vm.fake.commands().index("cont"))
+
+    def test_of_a_file_that_qemu_names_and_does_not_have_is_only_for_who_requires_locks(self):
+        script = self.graph("/nowhere/at.all")
+        vm = self.running("vm", script=script)
+        self.assert_says("/nowhere/at.all.*not among its descriptors", vm.err)
+        said = self.refused(65, "strict", script=script, options=("--require-locks",))
+        self.assert_says("/nowhere/at.all", said)
+
+    def test_by_exec_has_the_shells_statuses(self):
+        path = self.disk("disk.raw")
+        self.refused(127, "a", *self.drive(path), qemu=self.dir / "missing", machine=())
+        plain = self.dir / "plain"
+        plain.write_text("no program")
+        self.refused(126, "b", *self.drive(path), qemu=plain, machine=())
+        plain.chmod(0o755)
+        self.refused(126, "c", *self.drive(path), qemu=plain, machine=())
+        self.assert_free(path)
+
+
+class Scale(FakeTest):
+    DISKS = 300
+
+    def many(self):
+        paths = [self.disk(f"{number}.raw", 4096) for number in range(self.DISKS)]
+        return paths, [word for path in paths for word in self.drive(path)]
+
+    @staticmethod
+    def limited(number):
+        return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (number, number))
+
+    def test_of_hundreds_of_disks_locks_and_releases_all(self):
+        paths, words = self.many()
+        vm = self.running("vm", *words)
+        for path in paths:
+            self.assert_held(path)
+        self.does("pause", "vm")
+        for path in paths:
+            self.assert_free(path)
+        self.does("resume", "vm")
+        self.assertEqual(vm.fake.unlocked(), [])
+
+    def test_beyond_the_limit_of_open_files_is_71_and_a_sentence(self):
+        paths, words = self.many()
+        for limit in (100, 500, 620, 640):
+            with self.subTest(limit):
+                said = self.refused(71, f"vm{limit}", *words, preexec=self.limited(limit))
+                self.assert_says("ulimit -n|[Tt]oo many open files|limit of open files", said)
+                self.assert_free(paths[0])
+                self.assert_free(paths[-1])
+
+
+class Killed(FakeTest):
+    def waiting_child(self, path):
+        """A child that waits for a busy lock."""
+        vm = self.start("vm", *self.drive(path), options=("--wait", "60"))
+        child = wait_for("no child", lambda: procfs.children(vm.pid))[0]
+        return vm, child
+
+    def test_child_while_it_locks_leaves_nothing_and_says_so(self):
+        path = self.disk("disk.raw")
+        with locks.Held(path):
+            vm, child = self.waiting_child(path)
+            self.kill(child)
+            self.assertEqual(vm.wait_end(), 71)
+        self.assertFalse(vm.fake.started)
+        self.assert_says("nothing was started", vm.err)
+        self.assert_free(path)
+
+    def test_supervisor_before_it_has_the_locks_means_no_qemu_and_no_lock(self):
+        path = self.disk("disk.raw")
+        with locks.Held(path):
+            vm, child = self.waiting_child(path)
+            vm.process.kill()
+            vm.process.wait()
+            self.left_behind.add("vm")
+        wait_for("the child lives on", lambda: not procfs.alive(child))
+        self.assertFalse(vm.fake.started)
+        self.assert_free(path)
+
+    def test_supervisor_later_leaves_qemu_running_under_its_lock(self):
+        vm = self.one_disk()
+        qemu = vm.kill_supervisor()
+        self.assertTrue(procfs.alive(qemu))
+        self.assertEqual(locks.seen(vm.disk, locks.BYTE), locks.WRITE)
+        self.refused(75, "second", *self.drive(vm.disk))
+        self.kill(qemu)
+        self.wait_free(vm.disk)
+
+
+class StateFile(FakeTest):
+    def test_that_cannot_be_written_means_no_release(self):
+        vm = self.one_disk()
+        directory = self.runtime / "vm"
+        (directory / "state.json").unlink()
+        (directory / "state.json").mkdir()  # nothing can take its place
+        vm.fake.tell("status paused", "event STOP")
+        wait_for("nothing is said", lambda: "state.json" in vm.err)
+        with self.control("vm") as client:
+            wait_for("not paused", lambda: client.command("vmlatch-status")["run-state"] == "paused")
+            with self.assertRaisesRegex(Exception, "state.json cannot be written"):
+                client.command("vmlatch-release")
+        self.assert_held(vm.disk)
+        self.assertNotIn("xen-save-devices-state", vm.fake.commands())
+        (directory / "state.json").rmdir()
+        self.does("pause", "vm")
+        self.assert_free(vm.disk)
+
+    def test_says_deactivating_before_qemu_is_told(self):
+        path, copy = self.disk("disk.raw"), self.dir / "copy.json"
+        vm = self.running("vm", *self.drive(path), script=[
+            f"on xen-save-devices-state copy {self.runtime}/vm/state.json {copy}"])
+        self.does("pause", "vm")
+        self.assertIn('"deactivating":true', copy.read_text().replace(" ", ""))
+        self.assertTrue(vm.status()["deactivated"])
+        self.assertFalse(vm.status()["deactivating"])
+
+    def test_says_what_is_given_up_before_it_is(self):
+        vm = self.released()
+        self.assertIn(str(vm.disk), self.state_file("vm")["lock-text"])
+        self.assertEqual(QEMU, self.state_file("vm")["binary"])
+
+
+if __name__ == "__main__":
+    main()
