@@ -34,6 +34,8 @@ model. qmp_capabilities never has to be expected.
 	probe PATH		log {"probe": PATH, "locked": [bytes of 0, 2 that are locked]}
 	sleep-ms N
 	close			close the connection, serve the next client
+	close-for-good		and listen no more
+	flood N			send N MiB that do not end
 	hang			do nothing more; only SIGKILL helps
 	exit N			end with this status, without a word
 	die SIGNAL		end by that signal
@@ -446,6 +448,23 @@ class Qemu:
 
     def step_close(self, _):
         self.drop_client()
+        yield from ()
+
+    def step_close_for_good(self, _):
+        self.drop_client()
+        self.listener.close()
+        self.listener = None
+        yield from ()
+
+    def step_flood(self, text):
+        """One message that does not end, and the client that gives up reading it."""
+        self.client.settimeout(30)
+        try:
+            self.client.sendall(b'{"event": "')
+            for _ in range(int(text)):
+                self.client.sendall(b"x" * (1 << 20))
+        except OSError:
+            self.drop_client()
         yield from ()
 
     def step_hang(self, _):

@@ -33,14 +33,16 @@ static bool is_over(enum supervisor_state state)
 static bool release_only_after_drained(
 	enum supervisor_state s, enum supervisor_event e, const struct supervisor_step *c)
 {
-	if ((c->actions & DO_UNLOCK) && !(s == SUP_SAVING && e == SUP_EV_SAVED) &&
-		!(s == SUP_UNDOING && e == SUP_EV_ACQUIRED))
+	bool drained = (s == SUP_DRAINING && e == SUP_EV_DRAINED) ||
+		       (s == SUP_UNDOING && e == SUP_EV_ACQUIRED);
+
+	if ((c->actions & DO_UNLOCK) && !(s == SUP_SAVING && e == SUP_EV_SAVED))
 		return false;
 	if (c->next == SUP_RELEASING && s != SUP_RELEASING && !(c->actions & DO_UNLOCK))
 		return false;
-	if (c->next == SUP_SAVING && s != SUP_SAVING && e != SUP_EV_DRAINED)
+	if (c->next == SUP_SAVING && s != SUP_SAVING && !(drained && (c->actions & DO_SAVE)))
 		return false;
-	return !(c->actions & DO_SAVE) || (e == SUP_EV_DRAINED && s == SUP_DRAINING);
+	return !(c->actions & DO_SAVE) || drained;
 }
 
 /* the guest runs only with held and armed locks */
