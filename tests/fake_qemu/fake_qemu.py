@@ -46,7 +46,8 @@ command run in order, and unless one of them has answered the model does:
 
 	greeting BYTES		instead of QEMU's greeting
 	on COMMAND STEP		each time COMMAND comes, do STEP (any but expect) first;
-				also "ignore" (never answer) and "delay-ms N"
+				also "ignore" (never answer, and nothing behind it:
+				QEMU keeps the order) and "delay-ms N"
 	once COMMAND STEP	the same, the first time only
 """
 import contextlib
@@ -405,7 +406,7 @@ class Qemu:
 
     def step_ignore(self, _):
         self.command = None
-        yield from ()
+        yield "never"
 
     def step_event(self, text):
         yield "client"

@@ -17,11 +17,12 @@ import procfs
 from deadline import TIMEOUT, wait_for
 from vmtest import VMLATCH, VmTest, main  # main: for the tests
 
-__all__ = ["BARRIER", "DRAIN", "FakeTest", "STOP", "main"]
+__all__ = ["BARRIER", "DRAIN", "FakeTest", "QUESTIONS", "STOP", "main"]
 
-# What a release asks QEMU, in this order, and nothing else.
-DRAIN = ["query-status", "query-jobs", "query-block-exports", "query-migrate",
-         "xen-save-devices-state", "query-status"]
+# What a release asks QEMU, in this order, and nothing else: questions, which go out together, and when
+# all answers were good what changes something.
+QUESTIONS = ["query-status", "query-jobs", "query-block-exports", "query-migrate"]
+DRAIN = [*QUESTIONS, "xen-save-devices-state", "query-status"]
 BARRIER = DRAIN[0]
 STOP = ("status paused", "event STOP")
 
