@@ -49,6 +49,8 @@ static int run(struct preparation *preparation, const char *binary)
 		return exit_failure(ret, &err);
 	say_notices(preparation);
 	preparation->plan.binary = binary;
+	command_line_finish(&preparation->disks.line);
+	disk_images_finish(&preparation->disks.images);
 	return vm_run(&preparation->plan, &rundir);
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "launcher/vm/boot.h"
 #include "launcher/vm/control.h"
 #include "launcher/vm/drain.h"
@@ -14,6 +15,7 @@
 #include "launcher/vm/locks.h"
 #include "launcher/vm/monitor.h"
 
+#define QUIET_MS  100
 #define N_PENDING (sizeof(((struct vm *)NULL)->pending) / sizeof(unsigned))
 
 /* In the order of the actions' bits, which is the order in which they are performed. */
@@ -68,6 +70,13 @@ static enum vm_lock_state lock_state_of(const struct vm *vm)
 	return state;
 }
 
+/* From here on it may be long until anything happens. */
+static void on_quiet(uv_timer_t *timer)
+{
+	(void)timer;
+	memory_give_back();
+}
+
 /* Tell everybody what has changed: state.json first, then whoever listens. */
 static void vm_tell(struct vm *vm, enum supervisor_state before)
 {
@@ -80,6 +89,7 @@ static void vm_tell(struct vm *vm, enum supervisor_state before)
 		/* what runs has its images active, whatever event was missed */
 		vm->state.deactivating = vm->state.deactivated = false;
 		uv_timer_stop(&vm->release_timer);
+		uv_timer_start(&vm->tidy_timer, on_quiet, QUIET_MS, 0);
 	}
 	if (supervisor_state_is_held(vm->sup))
 		vm->force_stale = false; /* there is nothing to force: it is not for later */

@@ -88,6 +88,7 @@ struct vm {
 	struct error way_out; /* what to do about a refused start */
 	int exit_status;      /* of a start that was refused; 0: QEMU's counts */
 	uv_timer_t last_io_timer;
+	uv_timer_t tidy_timer;
 };
 
 /*

@@ -123,6 +123,8 @@ static int vm_start(struct vm *vm, struct error *err)
 	uv_timer_init(&vm->loop, &vm->release_timer);
 	uv_timer_init(&vm->loop, &vm->last_io_timer);
 	uv_timer_init(&vm->loop, &vm->patience);
+	uv_timer_init(&vm->loop, &vm->tidy_timer);
+	uv_unref((uv_handle_t *)&vm->tidy_timer);
 	vm->release_timer.data = vm->last_io_timer.data = vm->patience.data = vm;
 	ret = prepare_state(vm);
 	if (ret < 0)
