@@ -119,7 +119,7 @@ static size_t piece_make(const char *text, char piece[static 8])
 	size_t n = utf8_length(s);
 
 	if (s[0] == '\\') {
-		strcpy(piece, "\\\\");
+		snprintf(piece, 8, "\\\\");
 	} else if (!n || s[0] < 0x20 || s[0] == 0x7f) {
 		n = 1;
 		snprintf(piece, 8, "\\x%02x", s[0]);

@@ -148,6 +148,5 @@ bool file_lock_is_in_the_way(const char *fdinfo, enum resource_mode mode)
 
 bool file_lock_is_unsupported(int err)
 {
-	return err == -ENOLCK || err == -EOPNOTSUPP || err == -ENOTSUP || err == -ENOSYS ||
-	       err == -EINVAL;
+	return err == -ENOLCK || err == -EOPNOTSUPP || err == -ENOSYS || err == -EINVAL;
 }

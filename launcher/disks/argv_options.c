@@ -25,9 +25,9 @@
 	{                                                                 \
 		name, true, on_text, offsetof(struct command_line, field) \
 	}
-#define ARG_HELP(name, key)                 \
-	{                                   \
-		name, true, .help_key = key \
+#define ARG_HELP(name, key)                   \
+	{                                     \
+		name, true, .help_key = (key) \
 	}
 #define ON(name, fn, ...)                     \
 	{                                     \

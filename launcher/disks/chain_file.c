@@ -149,7 +149,7 @@ static int header_read(
 static int image_probe(
 	struct chain *chain, const char *path, const struct stat *st, struct disk_image *image)
 {
-	struct image found;
+	struct image found = { 0 };
 	int code = header_read(chain, path, st, &found);
 
 	if (code < 0)

@@ -46,8 +46,8 @@ int life_lines_copy(
 			return -errno;
 		lines.fds[lines.n++] = fd;
 	}
-	*ret = lines;
-	lines = (struct life_lines){ 0 };
+	*ret = (struct life_lines){ .fds = take_ptr(lines.fds), .n = lines.n };
+	lines.n = 0;
 	return 0;
 }
 

@@ -174,8 +174,8 @@ static const char *remedy_for(enum vm_cause cause)
 		[CAUSE_LOCK_BUSY] =
 			"free the disk ('vmlatch who' tells its user), then 'vmlatch resume'",
 		[CAUSE_STALE] =
-			"'vmlatch stop' and a new start; 'vmlatch resume --force-stale' risks the "
-			"disk's contents",
+			("'vmlatch stop' and a new start; 'vmlatch resume --force-stale' risks the "
+			 "disk's contents"),
 		[CAUSE_MIGRATION] = "nothing here: it has moved; 'vmlatch stop' ends what is left",
 		[CAUSE_GUEST_PANIC] = "'vmlatch stop' and a new start",
 		[CAUSE_SHUTDOWN] = "'vmlatch stop' ends it: the guest has shut down",

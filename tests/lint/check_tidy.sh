@@ -18,16 +18,15 @@ compiled() {
 tidy() {
 	xargs -n 4 -P 2 clang-tidy -p "$build" --quiet --warnings-as-errors='*' \
 		--extra-arg=-Wno-unknown-warning-option "$@" 2>&1 |
-		grep -vE '^[0-9]+ warnings? (generated|treated as errors)|^Suppressed|^Use -header-filter'
+		sed -E '/^[0-9]+ warnings? (generated|treated as errors)|^Suppressed|^Use -header-filter/d'
 }
 
-# Tests run under sanitizers, so they do without the slow half, the analyzer; and they handle bytes that
-# are meant to have no end.
+# Tests run under sanitizers, so they do without the slow half, the analyzer; they handle bytes that are
+# meant to have no end, and have macros that are loops.
 findings=$(
 	compiled | grep -v '^tests/' | tidy
 	compiled | grep '^tests/' |
-		tidy --checks='-clang-analyzer-*,-bugprone-not-null-terminated-result'
-	true
+		tidy --checks='-clang-analyzer-*,-bugprone-not-null-terminated-result,-bugprone-macro-parentheses'
 )
 [ -z "$findings" ] && exit
 echo "$findings"
