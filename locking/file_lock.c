@@ -46,12 +46,17 @@ static int byte_set(int fd, short type, off_t byte)
 }
 
 /* 1 if a lock of @type would meet one of somebody else (@ret), 0 or -errno. */
-static int byte_test(int fd, short type, off_t byte, struct flock *ret)
+static int range_test(int fd, short type, off_t first, off_t n, struct flock *ret)
 {
-	*ret = (struct flock){ .l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1 };
+	*ret = (struct flock){ .l_type = type, .l_whence = SEEK_SET, .l_start = first, .l_len = n };
 	if (fcntl(fd, F_OFD_GETLK, ret) < 0)
 		return -errno;
 	return ret->l_type != F_UNLCK;
+}
+
+static int byte_test(int fd, short type, off_t byte, struct flock *ret)
+{
+	return range_test(fd, type, byte, 1, ret);
 }
 
 static int class_test(int fd, enum resource_mode mode)
@@ -95,8 +100,12 @@ int file_lock_drop(int fd, enum file_line line, enum resource_mode mode)
 
 int file_lock_conflict(int fd, enum resource_mode mode, struct flock *ret)
 {
-	int met = byte_test(fd, modes[mode].type, BYTE_LIFE, ret);
+	/* nearly always nobody has any of them, nor those in between */
+	int met = range_test(fd, F_WRLCK, BYTE_LIFE, BYTE_READER + 1, ret);
 
+	if (met <= 0)
+		return met;
+	met = byte_test(fd, modes[mode].type, BYTE_LIFE, ret);
 	if (met == 0)
 		met = byte_test(fd, modes[mode].type, BYTE_GUARD, ret);
 	if (met == 0 && modes[mode].other != BYTE_NONE)
