@@ -32,6 +32,16 @@ struct child {
 	struct lock_conflict conflict;
 };
 
+/* Die with the supervisor, or no longer; whoever is dead already counts. */
+static int tie_to_supervisor(const struct child *child, bool tie, struct error *err)
+{
+	if (prctl(PR_SET_PDEATHSIG, tie ? SIGKILL : 0) < 0)
+		return error_set(err, -errno, "tie QEMU to its supervisor: %s", strerror(errno));
+	if (tie && getppid() != child->supervisor)
+		_exit(EX_SOFTWARE);
+	return 0;
+}
+
 static int child_lock(struct child *child, struct error *err)
 {
 	struct domain_lock_start start = {
@@ -41,6 +51,10 @@ static int child_lock(struct child *child, struct error *err)
 	};
 	int ret;
 
+	/* who waits for a lock alone, with --wait, would take it later and raise the generation */
+	ret = tie_to_supervisor(child, true, err);
+	if (ret < 0)
+		return ret;
 	process_start_time(start.pid, &start.start_time);
 	ret = domain_lock_process_start(child->plan->domain, &start, &child->conflict, err);
 	if (ret != 0)
@@ -165,14 +179,8 @@ static int child_set_privileges(struct child *child, struct error *err)
 
 	if (ret < 0)
 		return error_status(err, ret, EX_NOPERM);
-	if (!child->plan->die_with_supervisor)
-		return 0;
-	/* last: a change of user takes it away */
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
-		return error_set(err, -errno, "tie QEMU to its supervisor: %s", strerror(errno));
-	if (getppid() != child->supervisor)
-		_exit(EX_SOFTWARE);
-	return 0;
+	/* here: a change of user has taken away what the first stage has set */
+	return tie_to_supervisor(child, child->plan->die_with_supervisor, err);
 }
 
 /* argv[0], ours, then the user's arguments untouched: appended, "-name" last would swallow one. */

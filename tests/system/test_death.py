@@ -59,6 +59,19 @@ class Death(VmTest):
             self.wait_free(disk)
             self.assertEqual(vm.wait_end(), -signal.SIGKILL, vm.err)
 
+    def test_of_a_supervisor_that_waits_for_a_lock_leaves_nobody_who_takes_it_later(self):
+        disk = self.guest("halt")
+        with locks.Held(disk):
+            vm = self.start("vm", *self.drive(disk), options=("--wait", "60"))
+            child = wait_for("there is no child", lambda: procfs.children(vm.pid))[0]
+            vm.process.kill()
+            vm.process.wait()
+            self.left_behind.add("vm")
+            wait_for("the child waits on alone", lambda: not procfs.alive(child))
+        self.assertEqual(os.listxattr(disk), [], "nobody has armed it")
+        self.running("vm", *self.drive(disk))  # the name is free again
+        self.left_behind.discard("vm")
+
     def test_of_the_supervisor_leaves_the_vm_running_and_locked(self):
         disk, other = self.guest("writer"), self.disk("other.raw")
         vm = self.running("vm", *self.drive(disk), *self.drive(other))
