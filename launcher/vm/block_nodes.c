@@ -50,7 +50,22 @@ static int stat_as_qemu(pid_t pid, const char *name, struct stat *info)
 	return stat(path, info);
 }
 
-const char *block_nodes_using(json_t *nodes, pid_t pid, const struct resource_identity *id)
+/* Are QEMU's own image locks on one of its descriptors of this file? */
+static bool qemu_has_locked(pid_t pid, const struct resource_identity *id)
+{
+	struct open_image *images;
+	bool found = false;
+	size_t n, i;
+
+	if (open_images_read(pid, &images, &n, NULL) < 0)
+		return true; /* who cannot look must not let go */
+	for (i = 0; i < n; i++)
+		found |= images[i].image_locked && resource_identity_equal(&images[i].id, id);
+	open_images_free(images, n);
+	return found;
+}
+
+const char *block_nodes_using(json_t *nodes, pid_t pid, const struct resource *image)
 {
 	const char *name, *node_name;
 	struct stat info;
@@ -60,11 +75,14 @@ const char *block_nodes_using(json_t *nodes, pid_t pid, const struct resource_id
 	json_array_foreach (nodes, i, node) {
 		name = json_string_value(json_object_get(node, "file"));
 		node_name = json_string_value(json_object_get(node, "node-name"));
-		if (name && stat_as_qemu(pid, name, &info) == 0 && info.st_dev == id->dev &&
-			info.st_ino == id->ino)
+		if (!name)
+			continue;
+		if (strcmp(name, image->path) == 0 ||
+			(stat_as_qemu(pid, name, &info) == 0 && info.st_dev == image->id.dev &&
+				info.st_ino == image->id.ino))
 			return node_name ? node_name : name;
 	}
-	return NULL;
+	return qemu_has_locked(pid, &image->id) ? "without a name" : NULL;
 }
 
 static const struct open_image *find_by_id(

@@ -26,10 +26,11 @@
 const char *block_nodes_with_metadata(json_t *nodes);
 
 /*
- * The name of a block node that has this file, or NULL. By QEMU's names for its
- * files: a life line that QEMU holds is no use of the disk.
+ * The name of a block node that has this image's file, or NULL. By QEMU's names
+ * for its files, and by their spelling where such a name leads to another file
+ * by now: a life line that QEMU holds is no use of the disk.
  */
-const char *block_nodes_using(json_t *nodes, pid_t pid, const struct resource_identity *id);
+const char *block_nodes_using(json_t *nodes, pid_t pid, const struct resource *image);
 
 /* One file that QEMU has open. */
 struct open_image {

@@ -91,7 +91,7 @@ static void on_nodes(void *data, const struct qmp_reply *reply)
 		call_free(call);
 		return;
 	}
-	node = block_nodes_using(reply->value, vm->child.pid, &image->id);
+	node = block_nodes_using(reply->value, vm->child.pid, image);
 	if (node) {
 		qmp_request_fail(call->request, NULL,
 			"QEMU still uses %s (block node '%s'): take it out of QEMU first",

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """One more disk under the VM's locks, and one less."""
 
+import os
+
 import locks
 import procfs
 from vmtest import VmTest, main
@@ -100,6 +102,19 @@ class Detach(VmTest):
         result = self.vmlatch("detach", "vm", "disk", disk)
         self.assertNotEqual(result.status, 0, result)
         self.assert_held(disk)
+
+    def test_while_qemu_uses_the_disk_is_refused_whatever_its_name_is_by_now(self):
+        disk = self.guest("writer")
+        self.running("vm", *self.drive(disk))
+        self.running("other", *self.drive(os.path.relpath(self.guest("writer", "two.img"))))
+        for name, path in (("vm", disk), ("other", self.dir / "two.img")):
+            moved = path.with_suffix(".moved")
+            os.rename(path, moved)
+            self.images.append(moved)
+            [resource] = self.status(name)["resources"]
+            result = self.vmlatch("detach", name, "disk", resource["path"])
+            self.assertNotEqual(result.status, 0, "the guest writes on")
+            self.assert_held(moved)
 
 
 if __name__ == "__main__":
