@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "locking/file_locks.h"
@@ -79,7 +80,12 @@ static bool record_is_kept(
 	       str_equal(now->owner.instance, owner->instance);
 }
 
-/* @now: the record that is there, its generation 0 if there is none; NULL: it has not moved */
+static const struct record replaced;
+
+/*
+ * @now		the record that is there, its generation 0 if there is none; NULL: it
+ *		has not moved; &replaced: whatever it says, it is not the same file's
+ */
 static int image_stale(const struct file_image *image, const struct record *now, struct error *err)
 {
 	char path[PATH_SHORT_SIZE], who[200];
@@ -87,6 +93,8 @@ static int image_stale(const struct file_image *image, const struct record *now,
 
 	if (!now) {
 		snprintf(who, sizeof(who), "written without vmlatch");
+	} else if (now == &replaced) {
+		snprintf(who, sizeof(who), "replaced by another file");
 	} else if (!now->generation) {
 		snprintf(who, sizeof(who), "used by somebody (its record is gone)");
 	} else {
@@ -98,6 +106,14 @@ static int image_stale(const struct file_image *image, const struct record *now,
 		"%s was %s after its lock was given back, so the guest must not go on: end it with "
 		"'vmlatch stop' and start it anew ('vmlatch resume --force-stale' risks the disk)",
 		path_short(image->resource.path, path), who);
+}
+
+static bool image_is_replaced(const struct file_image *image)
+{
+	struct stat info;
+
+	return stat(image->resource.path, &info) == 0 &&
+	       (info.st_dev != image->resource.id.dev || info.st_ino != image->resource.id.ino);
 }
 
 static int image_compare(const struct file_image *image, const struct saved_entry *saved,
@@ -116,7 +132,10 @@ static int image_compare(const struct file_image *image, const struct saved_entr
 			err, ret, "read the state of %s: %s", image->resource.path, strerror(-ret));
 	if (!record_is_kept(saved, &now, owner))
 		return image_stale(image, &now, err);
-	return stamp_is_kept(&saved->stamp, &stamp) ? 0 : image_stale(image, NULL, err);
+	if (!stamp_is_kept(&saved->stamp, &stamp))
+		return image_stale(image, NULL, err);
+	/* what the lock is on is as it was; but QEMU, or a new start, would find another file */
+	return image_is_replaced(image) ? image_stale(image, &replaced, err) : 0;
 }
 
 /* By identity; a file that another one has taken the place of, by its name. */

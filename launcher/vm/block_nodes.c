@@ -85,6 +85,55 @@ const char *block_nodes_using(json_t *nodes, pid_t pid, const struct resource *i
 	return qemu_has_locked(pid, &image->id) ? "without a name" : NULL;
 }
 
+static bool is_locked_name(const struct resource_set *locked, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < locked->n; i++) {
+		if (locked->items[i].mode != RESOURCE_READER &&
+			strcmp(locked->items[i].path, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A name that leads nowhere is one of ours, or a temporary file's, which is not opened again. */
+static bool name_has_moved(const char *name, pid_t pid, const struct resource_set *locked)
+{
+	struct resource there = { .kind = RESOURCE_DISK, .path = (char *)name };
+	const struct resource *member;
+	struct stat info;
+
+	if (stat_as_qemu(pid, name, &info) < 0)
+		return is_locked_name(locked, name);
+	there.id = (struct resource_identity){ .dev = info.st_dev, .ino = info.st_ino };
+	member = resource_set_find(locked, &there);
+	return !member || member->mode == RESOURCE_READER;
+}
+
+const char *block_nodes_moved(
+	json_t *nodes, pid_t pid, const struct resource_set *locked, char *text, size_t size)
+{
+	const char *name, *driver;
+	json_t *node;
+	size_t i;
+
+	json_array_foreach (nodes, i, node) {
+		name = json_string_value(json_object_get(node, "file"));
+		driver = json_string_value(json_object_get(node, "drv"));
+		if (!name || !driver || !is_one_of(driver, file_drivers) ||
+			json_is_true(json_object_get(node, "ro")) ||
+			!name_has_moved(name, pid, locked))
+			continue;
+		snprintf(text, size,
+			"%s is not the file that is locked any more (it was renamed or replaced), "
+			"and QEMU would open it again by its name: put the file back",
+			name);
+		return text;
+	}
+	return NULL;
+}
+
 static const struct open_image *find_by_id(
 	const struct open_image *images, size_t n, const struct stat *info)
 {

@@ -32,6 +32,16 @@ const char *block_nodes_with_metadata(json_t *nodes);
  */
 const char *block_nodes_using(json_t *nodes, pid_t pid, const struct resource *image);
 
+/*
+ * QEMU opens its writable images again, by name, when it is deactivated and when
+ * it goes on. Would it find what is locked? A sentence about the first node whose
+ * name leads elsewhere by now (in @text), or NULL.
+ *
+ * @locked	the lock set
+ */
+const char *block_nodes_moved(
+	json_t *nodes, pid_t pid, const struct resource_set *locked, char *text, size_t size);
+
 /* One file that QEMU has open. */
 struct open_image {
 	struct resource_identity id;

@@ -116,10 +116,15 @@ static enum verdict judge_exports(struct drain *drain, json_t *ret)
 static enum verdict judge_nodes(struct drain *drain, json_t *ret)
 {
 	const char *format = block_nodes_with_metadata(ret);
+	char moved[sizeof(drain->why)];
 
-	if (format)
+	if (!drain->vm->plan->options->deactivate && format)
 		return drain_keep(
 			drain, "a %s image cannot be let go with --deactivate=no", format);
+	if (drain->vm->plan->options->deactivate &&
+		block_nodes_moved(ret, drain->vm->child.pid, &drain->vm->state.resources, moved,
+			sizeof(moved)))
+		return drain_keep(drain, "%s", moved);
 	return VERDICT_NEXT;
 }
 
@@ -160,10 +165,10 @@ static bool wants_deactivation(const struct drain *drain)
 	return drain->vm->plan->options->deactivate && !drain->vm->state.deactivated;
 }
 
-/* It keeps its own locks and caches: which is fine for raw images only. */
-static bool stays_active(const struct drain *drain)
+/* As long as it is active, its nodes decide: what it has open, and what it would open again. */
+static bool is_active(const struct drain *drain)
 {
-	return !drain->vm->plan->options->deactivate && !drain->vm->state.deactivated;
+	return !drain->vm->state.deactivated;
 }
 
 /* QEMU before 10.0 has no command for it; this one does it, for its own purposes. */
@@ -176,7 +181,7 @@ const struct drain_step drain_steps[DRAIN_N_STEPS] = {
 	{ "query-status", judge_status },
 	{ "query-jobs", judge_jobs },
 	{ "query-block-exports", judge_exports },
-	{ "query-named-block-nodes", judge_nodes, stays_active },
+	{ "query-named-block-nodes", judge_nodes, is_active },
 	{ "query-migrate", judge_migrate, wants_deactivation },
 	{ "xen-save-devices-state", judge_deactivated, wants_deactivation, deactivation_arguments,
 		.delicate = true },

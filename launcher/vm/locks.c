@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "launcher/vm/block_nodes.h"
 #include "launcher/vm/graph.h"
 #include "launcher/vm/locks_job.h"
 #include "launcher/vm/monitor.h"
@@ -233,6 +234,41 @@ static void on_cont(void *data, const struct qmp_reply *reply)
 					 .data = vm });
 }
 
+static void send_cont(struct vm *vm)
+{
+	monitor_call(vm,
+		&(struct monitor_call){ .command = "cont", .fd = -1, .fn = on_cont, .data = vm });
+}
+
+static void on_nodes_before_cont(void *data, const struct qmp_reply *reply)
+{
+	struct vm *vm = data;
+	char moved[512];
+
+	if (vm->sup != SUP_RESUMING)
+		return;
+	if (reply->result != 0)
+		cont_failed(vm, reply->words);
+	else if (block_nodes_moved(
+			 reply->value, vm->child.pid, &vm->state.resources, moved, sizeof(moved)))
+		cont_failed(vm, moved);
+	else
+		send_cont(vm);
+}
+
+/* A deactivated QEMU opens its images again: they must be those that are locked. */
+static void cont_or_ask_nodes(struct vm *vm)
+{
+	if (!vm_has_locks(vm) || !(vm->state.deactivated || vm->state.deactivating))
+		send_cont(vm);
+	else
+		monitor_call(vm, &(struct monitor_call){ .command = "query-named-block-nodes",
+					 .arguments = json_pack("{s:b}", "flat", 1),
+					 .fd = -1,
+					 .fn = on_nodes_before_cont,
+					 .data = vm });
+}
+
 static int run_verify(struct locks_job *job, struct error *err)
 {
 	return domain_lock_verify(job->vm->domain, err);
@@ -251,8 +287,7 @@ static void done_verify(struct locks_job *job, int result, const struct error *e
 	} else if (result != 0) {
 		cont_failed(vm, err->text);
 	} else {
-		monitor_call(vm, &(struct monitor_call){
-					 .command = "cont", .fd = -1, .fn = on_cont, .data = vm });
+		cont_or_ask_nodes(vm);
 	}
 }
 

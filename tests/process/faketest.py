@@ -21,7 +21,8 @@ __all__ = ["BARRIER", "DRAIN", "FakeTest", "QUESTIONS", "STOP", "main"]
 
 # What a release asks QEMU, in this order, and nothing else: questions, which go out together, and when
 # all answers were good what changes something.
-QUESTIONS = ["query-status", "query-jobs", "query-block-exports", "query-migrate"]
+QUESTIONS = ["query-status", "query-jobs", "query-block-exports", "query-named-block-nodes",
+             "query-migrate"]
 DRAIN = [*QUESTIONS, "xen-save-devices-state", "query-status"]
 BARRIER = DRAIN[0]
 STOP = ("status paused", "event STOP")

@@ -40,11 +40,11 @@ class Order(FakeTest):
         self.does("pause", "vm")
         self.assertEqual(vm.fake.commands(before), ["stop", *DRAIN])
 
-    def test_of_a_resume_is_nothing_but_cont(self):
+    def test_of_a_resume_is_a_look_at_what_qemu_will_open_and_cont(self):
         vm = self.released()
         before = len(vm.fake.commands())
         self.does("resume", "vm")
-        self.assertEqual(vm.fake.commands(before)[0], "cont")
+        self.assertEqual(vm.fake.commands(before)[:2], ["query-named-block-nodes", "cont"])
         self.assertNotIn("xen-save-devices-state", vm.fake.commands(before))
         self.assert_held(vm.disk)
         self.assertEqual(vm.fake.unlocked(), [])

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A pause gives the disk back: after the last write, and so that another VM can really use it."""
 
+import os
 import subprocess
 import time
 
@@ -266,6 +267,36 @@ class Causes(VmTest):
         self.assertNotIn("released", events.lock_states())
         vm.wait_state(run="running", lock="held")
         self.assert_held(disk)
+
+
+class Renamed(VmTest):
+    def test_disk_is_not_given_back_and_the_guest_can_go_on(self):
+        # deactivated, QEMU would look for it by its name
+        disk = self.guest("writer")
+        self.running("vm", *self.drive(disk))
+        moved = disk.with_suffix(".moved")
+        os.rename(disk, moved)
+        self.images.append(moved)
+        for replaced in (False, True):
+            with self.subTest(replaced=replaced):
+                if replaced:
+                    self.guest("writer", writer="other")
+                result = self.vmlatch("pause", "vm")
+                self.assertNotEqual(result.status, 0)
+                self.assert_says("renamed or replaced", result.err)
+                self.assert_held(moved)
+                self.does("resume", "vm")
+                self.wait_writing(moved)
+                self.assert_held(moved)
+
+    def test_disk_of_a_snapshot_start_may_be_given_back(self):
+        # its temporary overlay has no name, and needs none
+        disk = self.guest("writer")
+        vm = self.running("vm", *self.drive(disk), "-snapshot")
+        self.does("pause", "vm")
+        self.assert_free(disk)
+        self.does("resume", "vm")
+        vm.wait_state(run="running", lock="held")
 
 
 if __name__ == "__main__":

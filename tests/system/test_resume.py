@@ -59,6 +59,31 @@ class Resume(VmTest):
         self.fails(75, "resume", "vm")
         self.assertEqual(self.vm.status()["cause"], "stale")
 
+    def replace_disk(self):
+        """As a restore from a backup does it: another file takes the name."""
+        self.kept = self.disk_path.with_suffix(".old")
+        os.rename(self.disk_path, self.kept)
+        self.images.append(self.kept)
+        self.guest("writer", writer="other")
+
+    def test_is_refused_when_another_file_has_the_disks_name(self):
+        # QEMU would open the other one, which nobody has locked for it
+        self.replace_disk()
+        other = self.running("other", *self.drive(self.disk_path))
+        self.wait_writing(self.disk_path)
+        other.signal(15)
+        other.wait_end()
+        count = self.counter(self.disk_path)
+        said = self.fails(75, "resume", "vm")
+        self.assert_says(f"{self.disk_path} was replaced by another file", said)
+        self.assert_free(self.kept)
+        result = self.vmlatch("resume", "--force-stale", "vm")
+        self.assertNotEqual(result.status, 0, "force or not, the lock is on the old file")
+        self.assert_says("put the file back", result.err)
+        self.assertEqual(self.counter(self.disk_path), count)
+        os.rename(self.kept, self.disk_path)
+        self.resumes()
+
     def test_is_not_stale_after_everyday_life(self):
         subprocess.run(["qemu-img", "info", "-U", self.disk_path], check=True,
                        stdout=subprocess.DEVNULL)

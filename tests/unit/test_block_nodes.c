@@ -206,14 +206,14 @@ static void nodes_that_have_no_file_of_this_host_are_passed_over(void **state)
 static void a_life_line_is_no_use_of_a_disk(void **state)
 {
 	struct stat info;
-	struct resource_identity id;
+	struct resource image = { .kind = RESOURCE_DISK, .path = "/another/spelling" };
 	json_t *nodes = one_node("file", disk), *none = json_array();
 
 	(void)state;
 	assert_int_equal(fstat(fd, &info), 0);
-	id = (struct resource_identity){ .dev = info.st_dev, .ino = info.st_ino };
-	assert_string_equal(block_nodes_using(nodes, getpid(), &id), "node0");
-	assert_null(block_nodes_using(none, getpid(), &id));
+	image.id = (struct resource_identity){ .dev = info.st_dev, .ino = info.st_ino };
+	assert_string_equal(block_nodes_using(nodes, getpid(), &image), "node0");
+	assert_null(block_nodes_using(none, getpid(), &image));
 	json_decref(nodes);
 	json_decref(none);
 }
