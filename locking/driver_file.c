@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "locking/drivers.h"
 #include "locking/file_locks.h"
+#include "locking/stamp.h"
 
 /*
  * Locks on the images themselves, without a daemon: see file_lock.h for the
@@ -114,6 +115,19 @@ static int file_arm(struct lock *lock, struct error *err)
 	return ret;
 }
 
+/* Whoever writes once it is free shall be seen by the stamp. */
+static void images_wait_for_tick(const struct file_locks *locks)
+{
+	size_t i;
+
+	for (i = 0; i < locks->n; i++) {
+		const struct file_image *image = &locks->images[i];
+
+		if (image->armed && !image->skipped && image->resource.mode == RESOURCE_EXCLUSIVE)
+			stamp_wait_for_tick(image->life);
+	}
+}
+
 /* Half given back is worse than not at all: take again what was dropped just now. */
 static void images_retake(struct file_locks *locks, size_t n)
 {
@@ -134,6 +148,7 @@ static int images_drop(struct file_locks *locks, struct error *err)
 	size_t i;
 	int ret;
 
+	images_wait_for_tick(locks);
 	for (i = 0; i < locks->n; i++) {
 		struct file_image *image = &locks->images[i];
 

@@ -23,3 +23,11 @@ int stamp_take(int fd, struct stamp *ret);
  * "no space left") is excused as long as it has kept its time of modification.
  */
 bool stamp_is_kept(const struct stamp *saved, const struct stamp *now);
+
+/*
+ * A file system's clock is coarse: two writes within one tick leave the same time
+ * of modification. Wait until a write that comes now would leave another one (a
+ * few milliseconds after a write, where whole seconds are kept two seconds; after
+ * that at once).
+ */
+void stamp_wait_for_tick(int fd);

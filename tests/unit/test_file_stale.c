@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "file_helpers.h"
@@ -62,6 +63,48 @@ static void everyday_life_is_not_stale(void **state)
 	lock_manager_free(lock);
 	lock_manager_free(reader);
 	lock_manager_free(refused);
+}
+
+/* The file system's clock is coarse: two writes within one tick have the same mtime. */
+static void a_write_right_after_the_release_is_seen(void **state)
+{
+	const char *path = fixture_image("a");
+	struct lock *lock = held_lock("a", path, RESOURCE_EXCLUSIVE);
+	int fd = open(path, O_RDWR), unseen = 0, i;
+	char *text;
+
+	(void)state;
+	for (i = 0; i < 50; i++) {
+		assert_int_equal(pwrite(fd, "guest", 5, 0), 5);
+		text = saved_of(lock);
+		assert_int_equal(lock_manager_release(lock, NULL, NULL), 0);
+		assert_int_equal(pwrite(fd, "other", 5, 0), 5);
+		assert_int_equal(lock_manager_acquire(lock, 0, NULL, NULL), 0);
+		unseen += lock_manager_verify(lock, text, NULL) == 0;
+		free(text);
+	}
+	assert_int_equal(unseen, 0);
+	close(fd);
+	lock_manager_free(lock);
+}
+
+/* As a file system stamps it that keeps every other second only. */
+static void a_release_waits_until_the_next_write_has_another_time(void **state)
+{
+	const char *path = fixture_image("a");
+	struct lock *lock = held_lock("a", path, RESOURCE_EXCLUSIVE);
+	struct timespec now, times[2] = { { 0 } };
+	struct stat info;
+
+	(void)state;
+	clock_gettime(CLOCK_REALTIME, &now);
+	times[0].tv_sec = times[1].tv_sec = now.tv_sec;
+	assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+	assert_int_equal(lock_manager_release(lock, NULL, NULL), 0);
+	assert_int_equal(stat(path, &info), 0);
+	clock_gettime(CLOCK_REALTIME, &now);
+	assert_in_range(now.tv_sec - info.st_mtim.tv_sec, 2, 3);
+	lock_manager_free(lock);
 }
 
 static void room_that_was_made_is_not_stale(void **state)
@@ -194,6 +237,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		in_fixture(a_generation_that_moved_is_stale_and_names_the_user),
 		in_fixture(everyday_life_is_not_stale),
+		in_fixture(a_write_right_after_the_release_is_seen),
+		in_fixture(a_release_waits_until_the_next_write_has_another_time),
 		in_fixture(room_that_was_made_is_not_stale),
 		in_fixture(who_armed_and_died_before_cont_is_not_stale),
 		in_fixture(a_removed_record_is_stale_even_if_a_new_one_counts_the_same),
