@@ -106,17 +106,25 @@ static int run_lock(struct locks_job *job, struct error *err)
 	return ret;
 }
 
-static void on_new_checked(struct vm *vm, int result, const char *words)
+/* Held now, and no good: given back in one step, before anybody who waits has a turn. */
+static void give_back_unfit(struct vm *vm, int result, const char *words)
 {
 	struct error err = { 0 };
 
+	error_set(&err, result, "%s", words);
+	refusal_note(vm, result, NULL, &err);
+	vm_post(vm, SUP_EV_UNFIT);
+}
+
+static void on_new_checked(struct vm *vm, int result, const char *words)
+{
 	if (vm->sup != SUP_ACQUIRING)
 		return;
-	if (result != 0) { /* give back what was taken */
-		error_set(&err, result, "%s", words);
-		refusal_note(vm, result, NULL, &err);
-		vm_post(vm, SUP_EV_ACQUIRE_LATE);
+	if (result != 0) {
+		give_back_unfit(vm, result, words);
+		return;
 	}
+	vm->unchecked = false;
 	vm_post(vm, SUP_EV_ACQUIRED);
 }
 
@@ -125,10 +133,14 @@ static void on_new_planted(void *data, int result, const char *words)
 {
 	struct vm *vm = data;
 
-	if (result != 0)
-		vm_pin(vm, words);
-	if (vm->sup == SUP_ACQUIRING)
+	if (vm->sup != SUP_ACQUIRING) {
+		if (result != 0)
+			vm_pin(vm, words);
+	} else if (result != 0) { /* a lock that does not live as long as QEMU is none */
+		give_back_unfit(vm, result, words);
+	} else {
 		graph_check(vm, on_new_checked);
+	}
 }
 
 static void done_lock(struct locks_job *job, int result, const struct error *err)
@@ -136,10 +148,11 @@ static void done_lock(struct locks_job *job, int result, const struct error *err
 	struct vm *vm = job->vm;
 
 	vm->force_stale = false;
+	vm->unchecked |= job->lines.n > 0;
 	if (result != 0) {
 		refusal_note(vm, result, &job->conflict, err);
 		vm_post(vm, SUP_EV_REFUSED);
-	} else if (job->lines.n == 0 || vm->sup != SUP_ACQUIRING) {
+	} else if (!vm->unchecked || vm->sup != SUP_ACQUIRING) {
 		vm_post(vm, SUP_EV_ACQUIRED); /* a frozen QEMU takes nothing before it is thawed */
 		if (job->lines.n && vm->sup == SUP_RUNNING)
 			plant(vm, &job->images, &job->lines, on_new_planted, vm);

@@ -59,6 +59,7 @@ enum supervisor_event {
 	SUP_EV_ACQUIRED,     /* held, verified, armed */
 	SUP_EV_REFUSED,      /* busy, stale or an error; nothing is held */
 	SUP_EV_ACQUIRE_LATE, /* past its deadline, and still under way */
+	SUP_EV_UNFIT,        /* acquired, and QEMU must not go on with it all the same */
 	SUP_EV_CONT_FAILED,  /* QEMU refused 'cont' */
 	SUP_EV_LOCK_LOST,    /* what was held is not ours any more */
 	SUP_EV_END_WANTED,   /* quit, SIGTERM and the like */

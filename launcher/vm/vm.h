@@ -79,6 +79,7 @@ struct vm {
 	struct error refusal; /* why the last acquire failed */
 	int refusal_outcome;  /* LOCK_BUSY, LOCK_STALE or -errno; 0: none */
 	bool force_stale;     /* for the next acquire */
+	bool unchecked;       /* QEMU's block graph is to be compared when the locks are held */
 	struct {
 		int signal;        /* that asked for the end; 0: a 'quit' */
 		bool seen_by_qemu; /* the terminal has sent it to QEMU too */

@@ -159,6 +159,7 @@ int vm_run(const struct vm_plan *plan, struct rundir *rundir)
 		.monitor_listen_fd = -1,
 		.signal_fd = -1,
 		.stay = plan->user_stopped,
+		.unchecked = plan->incoming,
 	};
 	mallopt(M_ARENA_MAX, 1); /* the lock thread needs no arena of its own */
 	ret = vm_start(vm, &err);

@@ -73,6 +73,36 @@ class Cont(FakeTest):
         self.assertEqual(vm.fake.unlocked(), [])
 
 
+class GraphThatDoesNotFit(FakeTest):
+    """What is locked for the first time is compared with QEMU's block graph before the guest runs."""
+
+    def test_gives_the_locks_back_and_runs_for_nobody_who_waits(self):
+        disk = self.disk("vm.raw")
+        vm = self.running("vm", "-incoming", "defer", *self.drive(disk), run="inmigrate", lock="registered")
+        vm.fake.tell("on query-named-block-nodes delay-ms 500",
+                     "on query-named-block-nodes error GenericError no graph for you")
+        first, second = self.in_background("resume", "vm"), self.in_background("resume", "vm")
+        for client in (first, second):
+            status, err = self.finished(client)
+            self.assertNotEqual(status, 0)
+            self.assert_says("no graph for you", err)
+        self.assertNotIn("cont", vm.fake.commands())
+        self.assert_free(disk)
+        vm.fake.tell("forget query-named-block-nodes")
+        self.does("resume", "vm")
+        self.assert_held(disk)
+
+    def test_counts_a_lock_that_cannot_be_planted(self):
+        disk = self.disk("vm.raw")
+        vm = self.running("vm", "-incoming", "defer", *self.drive(disk), run="inmigrate", lock="registered")
+        vm.fake.tell("on getfd error GenericError no room")
+        result = self.vmlatch("resume", "vm")
+        self.assertNotEqual(result.status, 0, "the lock would not live as long as QEMU")
+        self.assert_says("no room", result.err)
+        self.assertNotIn("cont", vm.fake.commands())
+        self.assert_free(disk)
+
+
 class Stale(FakeTest):
     def test_is_refused_and_force_overrides_it_once(self):
         vm = self.released()

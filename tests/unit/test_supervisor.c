@@ -29,12 +29,14 @@ static bool is_over(enum supervisor_state state)
 	return state == SUP_ENDING || state == SUP_DONE;
 }
 
-/* release appears only after drained (or gives back what came too late) */
+/* release appears only after drained (or gives back what came too late, or does not fit) */
 static bool release_only_after_drained(
 	enum supervisor_state s, enum supervisor_event e, const struct supervisor_step *c)
 {
+	/* or taken just now, for a guest that has not run since it was drained */
 	bool drained = (s == SUP_DRAINING && e == SUP_EV_DRAINED) ||
-		       (s == SUP_UNDOING && e == SUP_EV_ACQUIRED);
+		       (s == SUP_UNDOING && e == SUP_EV_ACQUIRED) ||
+		       (s == SUP_ACQUIRING && e == SUP_EV_UNFIT);
 
 	if ((c->actions & DO_UNLOCK) && !(s == SUP_SAVING && e == SUP_EV_SAVED))
 		return false;
@@ -50,7 +52,8 @@ static bool running_only_with_held_locks(
 	enum supervisor_state s, enum supervisor_event e, const struct supervisor_step *c)
 {
 	bool gained = e == SUP_EV_ACQUIRED || (s == SUP_STARTING && e == SUP_EV_CHILD_LOCKED) ||
-		      (s == SUP_RELEASING && e == SUP_EV_UNLOCK_FAILED);
+		      (s == SUP_RELEASING && e == SUP_EV_UNLOCK_FAILED) ||
+		      (e == SUP_EV_UNFIT && c->next == SUP_SAVING); /* held, to be given back */
 
 	if (supervisor_state_is_held(c->next) && !supervisor_state_is_held(s) && !gained)
 		return false;
