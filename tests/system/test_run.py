@@ -8,6 +8,7 @@ import time
 
 import locks
 import procfs
+from deadline import wait_for
 from vmtest import VmTest, main, need_root
 
 
@@ -140,6 +141,40 @@ class SecondStart(VmTest):
             self.assertTrue(other.got)
             said = self.refused(75, "vm", *self.drive(disk))
         self.assert_says(rf"{disk} is in use by .*pid {os.getpid()}\b", said)
+
+
+class ChangedMeanwhile(VmTest):
+    """While a start waits for the top image, somebody gives that another backing file."""
+
+    def setUp(self):
+        super().setUp()
+        self.base, self.other_base = self.guest("writer", "base.img"), self.guest("writer", "other.img")
+        self.top = self.qcow2("top.qcow2", backing=self.base)
+
+    def start_and_rebase(self, *options):
+        with locks.Held(self.top):
+            vm = self.start("vm", *self.drive(self.top, form="qcow2"), options=("--wait", "30", *options))
+            wait_for("there is no child", lambda: procfs.children(vm.pid))
+            subprocess.run(["qemu-img", "rebase", "-u", "-b", self.other_base, "-F", "raw", self.top],
+                           check=True)
+        return vm
+
+    def test_what_qemu_really_opened_is_locked(self):
+        for start in ("verified", "direct"):
+            with self.subTest(start):
+                subprocess.run(["qemu-img", "rebase", "-u", "-b", self.base, "-F", "raw", self.top],
+                               check=True)
+                vm = self.start_and_rebase("--start", start)
+                vm.wait_state(run="running", lock="held")
+                self.assertEqual(locks.seen(self.other_base, locks.BYTE), locks.READ)
+                self.does("stop", "vm")
+                vm.wait_end()
+
+    def test_a_vm_whose_disk_somebody_else_writes_to_is_refused(self):
+        with locks.Held(self.other_base):
+            vm = self.start_and_rebase("--start", "direct")
+            self.assertEqual(vm.wait_end(), 75, vm.err)
+        self.assert_says("other.img is in use", vm.err)
 
 
 class Sharing(VmTest):
