@@ -34,7 +34,8 @@ void monitor_call(struct vm *vm, const struct monitor_call *call)
 	} else {
 		none.result =
 			qmp_client_call(vm->monitor, call->command, call->arguments, &options);
-		none.words = strerror(-none.result);
+		if (none.result != -EPIPE && none.result != -ENOTCONN)
+			none.words = strerror(-none.result);
 	}
 	if (none.result < 0 && call->fn)
 		call->fn(call->data, &none);

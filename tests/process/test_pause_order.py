@@ -205,10 +205,9 @@ class Writer(FakeTest):
         self.assertEqual(vm.fake.unlocked(), [])
 
     def test_refusal_of_a_question_keeps_the_locks(self):
-        for command, options in (*((name, ()) for name in DRAIN[1:5]),
-                                 ("query-named-block-nodes", ("--deactivate", "no"))):
+        for command in DRAIN[1:6]:
             with self.subTest(command):
-                vm = self.one_disk(command, options=options)
+                vm = self.one_disk(command)
                 vm.fake.tell(f"on {command} error GenericError out of order")
                 self.stop_by_itself(vm)
                 self.assert_stays_held(vm, f"{command}: out of order")
