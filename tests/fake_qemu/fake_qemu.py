@@ -396,12 +396,14 @@ class Qemu:
             sys.exit(99)
 
     def step_reply(self, text):
-        self.reply(json.loads(text or "{}"))
+        if self.command:  # nothing has answered it yet
+            self.reply(json.loads(text or "{}"))
         yield from ()
 
     def step_error(self, text):
         class_, _, words = text.partition(" ")
-        self.refuse(class_, words)
+        if self.command:
+            self.refuse(class_, words)
         yield from ()
 
     def step_ignore(self, _):
