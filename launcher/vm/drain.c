@@ -117,6 +117,9 @@ void drain_start(struct vm *vm)
 	}
 	drain->vm = vm;
 	drain->token = ++vm->drain_token;
+	/* for as long as QEMU does not answer, which may be as long as its storage hangs */
+	vm_set_text(&vm->state.held_because,
+		"QEMU has said that the guest stopped; its last write is not done yet");
 	drain->holders = 1;
 	drain_ask(drain);
 	drain_let_go(drain);

@@ -40,6 +40,15 @@ class Order(FakeTest):
         self.does("pause", "vm")
         self.assertEqual(vm.fake.commands(before), ["stop", *DRAIN])
 
+    def test_that_never_ends_is_told_meanwhile(self):
+        vm = self.one_disk()
+        vm.fake.tell("on query-status ignore")
+        self.stop_by_itself(vm)
+        wait_for("status does not tell", lambda: vm.status().get("held_because"))
+        self.assert_says("last write is not done", vm.status()["held_because"])
+        self.assert_says("last write is not done", self.vmlatch("status", "vm").out)
+        self.assert_held(vm.disk)
+
     def test_of_a_resume_is_a_look_at_what_qemu_will_open_and_cont(self):
         vm = self.released()
         before = len(vm.fake.commands())
