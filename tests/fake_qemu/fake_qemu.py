@@ -669,7 +669,11 @@ def main():
     if any(word in ("-version", "--version") for word in sys.argv[1:]):
         print("QEMU emulator version 7.2.0 (fake)")
         return
+    # once the log says that we are there, a signal must meet its handler
+    ends = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     loop = Loop(Qemu(Arguments(sys.argv[1:]), Script(os.environ.get("FAKE_QEMU_SCRIPT"))))
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
     while True:
         loop.turn()
 

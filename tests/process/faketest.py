@@ -25,6 +25,7 @@ QUESTIONS = ["query-status", "query-jobs", "query-block-exports", "query-named-b
              "query-migrate"]
 DRAIN = [*QUESTIONS, "xen-save-devices-state", "query-status"]
 BARRIER = DRAIN[0]
+DRAINS = "QEMU has said that the guest stopped; its last write is not done yet"
 STOP = ("status paused", "event STOP")
 
 
@@ -112,7 +113,7 @@ class FakeTest(VmTest):
     def assert_stays_held(self, vm, reason, **states):
         """Paused, and the locks stay for this reason."""
         wait_for(lambda: f"held because of {reason}, but {vm.status()}\n{vm.err}",
-                 lambda: vm.status().get("held_because"))
+                 lambda: vm.status().get("held_because", DRAINS) != DRAINS)
         seen = self.settled(vm, lock="held", **states)
         self.assert_says(reason, seen["held_because"])
         self.assert_held(vm.disk)
