@@ -4,11 +4,11 @@
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 
-packages_build='gcc meson ninja-build pkg-config libjansson-dev libuv1-dev libmd-dev libinih-dev'
+packages_build='gcc libc6-dev meson ninja-build pkg-config libjansson-dev libuv1-dev libmd-dev libinih-dev'
 packages_docs='scdoc man-db'
 packages_qemu='qemu-system-x86 qemu-utils nasm python3'
 packages_test="$packages_build $packages_docs $packages_qemu libcmocka-dev libasan8 libubsan1 valgrind \
-clang-format clang-tidy cppcheck shellcheck codespell util-linux"
+libc6-dbg clang-format clang-tidy cppcheck shellcheck codespell util-linux mount e2fsprogs git"
 
 say() {
 	printf '\n== %s\n' "$*"
