@@ -31,14 +31,19 @@ static const struct candidate candidates[] = {
 	{ "XDG_RUNTIME_DIR", "/vmlatch", false },
 };
 
-/* The candidate's path; NULL: its variable is not set (or no memory). */
-static char *candidate_path(const struct candidate *candidate)
+/* What the candidate's variable says; NULL: nothing. */
+static const char *candidate_value(const struct candidate *candidate)
 {
 	const char *value = candidate->variable ? getenv(candidate->variable) : SYSTEM_DIR;
+
+	return value && *value ? value : NULL;
+}
+
+/* NULL: no memory. */
+static char *candidate_path(const struct candidate *candidate, const char *value)
+{
 	struct str path = { 0 };
 
-	if (!value || !*value)
-		return NULL;
 	if (candidate->binding)
 		return path_make_absolute(value);
 	/* systemd's RUNTIME_DIRECTORY may be a list: the first is ours */
@@ -85,14 +90,18 @@ int rundir_open(struct rundir *rundir, bool create, struct error *err)
 	int ret;
 
 	for (i = 0; i < sizeof(candidates) / sizeof(candidates[0]); i++) {
-		_cleanup_(freep) char *path = candidate_path(&candidates[i]);
+		const char *value = candidate_value(&candidates[i]);
+		_cleanup_(freep) char *path = NULL;
 
-		if (!path)
+		if (!value)
 			continue;
-		ret = try_root(rundir, path, create, err);
+		path = candidate_path(&candidates[i], value);
+		ret = path ? try_root(rundir, path, create, err)
+			   : error_set(err, -ENOMEM, "out of memory");
 		if (ret == 0)
 			return 0;
-		if (candidates[i].binding)
+		/* want of memory must not lead to another place than the last time */
+		if (candidates[i].binding || ret == -ENOMEM)
 			return error_status(err, ret, EX_CANTCREAT);
 	}
 	snprintf(last, sizeof(last), "/tmp/vmlatch-%u", geteuid());
