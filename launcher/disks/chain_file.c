@@ -202,7 +202,8 @@ static enum resource_mode mode_find(
 	/* QEMU opens it for writing only when a device (or job) wants to write, and if it may */
 	if (place->auto_read_only && plain && device && !(place->uses & ARGV_USE_NO_CDROM))
 		return RESOURCE_READER;
-	if (place->auto_read_only && faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) < 0)
+	if (place->auto_read_only && faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) < 0 &&
+		(errno == EACCES || errno == EROFS))
 		return RESOURCE_READER;
 	/* metadata cannot be shared, whatever the device allows */
 	if (plain && device && !(place->uses & ARGV_USE_NO_SHARING))
