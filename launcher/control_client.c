@@ -9,10 +9,12 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/allocation.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/unix_socket.h"
+#include "launcher/json_text.h"
 
 #define LINE_MAX_BYTES (16 * 1024 * 1024) /* the largest state.json, and room */
 #define READ_STEP      65536
@@ -91,13 +93,17 @@ static void drop_line(struct control_client *client, size_t len)
 static int take_message(struct control_client *client, json_t **ret, struct error *err)
 {
 	size_t len = line_length(client);
-	json_error_t problem;
 
 	*ret = NULL;
 	if (!len)
 		return 0;
-	*ret = json_loadb(client->input.text, len, JSON_REJECT_DUPLICATES, &problem);
+	allocation_watch();
+	*ret = json_loadb(client->input.text, len, JSON_REJECT_DUPLICATES, NULL);
 	drop_line(client, len);
+	if (allocation_failed()) {
+		json_decref(take_ptr(*ret));
+		return fail(-ENOMEM, err, "out of memory");
+	}
 	if (!json_is_object(*ret)) {
 		json_decref(*ret);
 		*ret = NULL;
@@ -150,7 +156,7 @@ static int send_command(
 
 	if (message && arguments && json_object_set(message, "arguments", arguments) < 0)
 		return error_set(err, -ENOMEM, "out of memory");
-	text = message ? json_dumps(message, JSON_COMPACT) : NULL;
+	text = message ? json_text_dump(message) : NULL;
 	if (text)
 		str_printf(&line, "%s\n", text);
 	if (!text || line.failed)

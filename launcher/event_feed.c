@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "launcher/json_text.h"
 #include "launcher/vm/rundir.h"
 
 struct event_feed {
@@ -33,7 +34,7 @@ static json_t *take_event(struct event_feed *feed, const json_t *event)
 
 static void print_event(const json_t *line)
 {
-	_cleanup_(freep) char *text = json_dumps(line, JSON_COMPACT);
+	_cleanup_(freep) char *text = json_text_dump(line);
 
 	if (!text)
 		return;

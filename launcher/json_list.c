@@ -6,6 +6,7 @@
 #include <sysexits.h>
 
 #include "base/cleanup.h"
+#include "launcher/json_text.h"
 
 void json_list_begin(struct json_list *list, bool wanted)
 {
@@ -19,7 +20,7 @@ int json_list_add(struct json_list *list, json_t *member)
 	_cleanup_(freep) char *text = NULL;
 	json_auto_t *owned = member;
 
-	text = owned ? json_dumps(owned, JSON_COMPACT) : NULL;
+	text = owned ? json_text_dump(owned) : NULL;
 	if (!text)
 		return EX_OSERR;
 	printf("%s%s", list->any ? ",\n" : "\n", text);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/allocation.h"
 #include "base/cleanup.h"
 #include "base/str.h"
 
@@ -89,4 +90,13 @@ int json_text_get(const json_t *object, const char *key, char **ret)
 		return -ENOMEM;
 	*ret = copy;
 	return 0;
+}
+
+char *json_text_dump(const json_t *value)
+{
+	_cleanup_(freep) char *text = NULL;
+
+	allocation_watch();
+	text = json_dumps(value, JSON_COMPACT);
+	return allocation_failed() ? NULL : take_ptr(text);
 }

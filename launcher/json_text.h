@@ -19,3 +19,6 @@ int json_text_set(json_t *object, const char *key, const char *text);
  * Returns 0, -ENOMEM, or -EINVAL: no string, or no hex.
  */
 int json_text_get(const json_t *object, const char *key, char **ret);
+
+/* As compact text on one line, whole; the caller's. NULL: no memory. */
+char *json_text_dump(const json_t *value);

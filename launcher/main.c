@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
+#include "base/allocation.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -47,6 +50,7 @@ int main(int argc, char **argv)
 	static char help[] = "help";
 	int status;
 
+	json_set_alloc_funcs(memory_alloc, free);
 	if (argc < 2)
 		return say_usage();
 	if (strcmp(argv[1], "--version") == 0)

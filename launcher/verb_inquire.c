@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "launcher/exit_status.h"
+#include "launcher/json_text.h"
 #include "launcher/verbs.h"
 #include "launcher/vm_select.h"
 
@@ -19,7 +20,7 @@ static int inquire_one(const struct vm_job *job, void *data)
 		ret = control_client_call(&client, "vmlatch-inquire", NULL, &err);
 	if (ret)
 		return vm_job_failure(ret, &client, &err);
-	text = json_dumps(client.reply, JSON_COMPACT);
+	text = json_text_dump(client.reply);
 	if (!text)
 		return EX_OSERR;
 	puts(text);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/allocation.h"
 #include "base/str.h"
 #include "qmp/dialect.h"
 #include "qmp/frame.h"
@@ -14,10 +15,14 @@
 static bool is_json(const char *bytes, size_t len)
 {
 	/* jansson's integers are too small for some ids */
-	json_t *tree = json_loadb(bytes, len, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, NULL);
+	bool failed;
+	json_t *tree;
 
+	allocation_watch();
+	tree = json_loadb(bytes, len, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, NULL);
+	failed = allocation_failed();
 	json_decref(tree);
-	return tree;
+	return tree && !failed;
 }
 
 /*

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/allocation.h"
 #include "base/cleanup.h"
 #include "qmp/dialect.h"
 
@@ -15,8 +16,6 @@ static int parse_failed(const json_error_t *why, struct error *err)
 {
 	char near[JSON_ERROR_TEXT_LENGTH];
 
-	if (json_error_code(why) == json_error_out_of_memory)
-		return error_set(err, -ENOMEM, "out of memory");
 	return error_set(
 		err, -EINVAL, "JSON parse error, %s", str_printable(why->text, near, sizeof(near)));
 }
@@ -29,28 +28,25 @@ static int parse_failed(const json_error_t *why, struct error *err)
 int message_parse(const char *bytes, size_t len, json_t **ret, struct error *err)
 {
 	const size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY;
-	struct str plain = { 0 };
+	_cleanup_(str_finish) struct str plain = { 0 };
+	json_auto_t *tree = NULL;
 	json_error_t why, first;
-	json_t *tree;
 
 	/* behind a number jansson would pass over it */
 	if (memchr(bytes, '\0', len))
 		return error_set(err, -EINVAL, "JSON parse error, a NUL byte");
+	allocation_watch();
 	tree = json_loadb(bytes, len, flags, &first);
-	if (!tree && json_error_code(&first) == json_error_out_of_memory)
-		return parse_failed(&first, err);
 	if (!tree) {
 		dialect_to_json(bytes, len, &plain);
-		if (plain.failed) {
-			str_finish(&plain);
-			return error_set(err, -ENOMEM, "out of memory");
-		}
-		tree = json_loadb(plain.text, plain.len, flags, &why);
-		str_finish(&plain);
+		if (!plain.failed)
+			tree = json_loadb(plain.text, plain.len, flags, &why);
 	}
+	if (allocation_failed() || plain.failed)
+		return error_set(err, -ENOMEM, "out of memory");
 	if (!tree)
 		return parse_failed(dialect_has_quotes(bytes, len) ? &why : &first, err);
-	*ret = tree;
+	*ret = take_ptr(tree);
 	return 0;
 }
 

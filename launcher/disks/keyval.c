@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/allocation.h"
 #include "base/cleanup.h"
 #include "base/str.h"
 
@@ -102,8 +103,9 @@ int keyval_parse_json(const char *text, json_t **ret, struct error *err)
 	if (!respelt)
 		return -ENOMEM;
 	/* integers as reals: QEMU has 64 bits without a sign, jansson has not */
+	allocation_watch();
 	object = json_loads(respelt, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &why);
-	if (!object && json_error_code(&why) == json_error_out_of_memory)
+	if (allocation_failed())
 		return -ENOMEM;
 	if (!object)
 		return error_set(err, -EINVAL, "not valid JSON: %s", why.text);

@@ -62,8 +62,7 @@ static void do_quit(struct vm *vm, struct qmp_request *request)
 
 static void do_status(struct vm *vm, struct qmp_request *request)
 {
-	_cleanup_(freep) char *text = vm_state_to_text(&vm->state);
-	json_t *object = text ? json_loads(text, 0, NULL) : NULL;
+	json_t *object = vm_state_to_json(&vm->state);
 
 	if (object)
 		qmp_request_reply(request, object);

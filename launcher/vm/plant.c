@@ -46,7 +46,8 @@ int life_lines_copy(
 			return -errno;
 		lines.fds[lines.n++] = fd;
 	}
-	*ret = (struct life_lines){ .fds = take_ptr(lines.fds), .n = lines.n };
+	ret->fds = take_ptr(lines.fds);
+	ret->n = lines.n;
 	lines.n = 0;
 	return 0;
 }

@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/allocation.h"
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "launcher/json_text.h"
 
 void vm_state_finish(struct vm_state *state)
 {
@@ -54,7 +56,7 @@ char *vm_state_to_text(const struct vm_state *state)
 {
 	json_auto_t *root = vm_state_to_json(state);
 
-	return root ? json_dumps(root, JSON_COMPACT) : NULL;
+	return root ? json_text_dump(root) : NULL;
 }
 
 int vm_state_from_text(const char *text, size_t len, struct vm_state *ret, struct error *err)
@@ -62,7 +64,10 @@ int vm_state_from_text(const char *text, size_t len, struct vm_state *ret, struc
 	json_auto_t *root = NULL;
 	json_error_t problem;
 
+	allocation_watch();
 	root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &problem);
+	if (allocation_failed())
+		return error_set(err, -ENOMEM, "out of memory");
 	if (!root)
 		return error_set(err, -EINVAL, "line %d: %s", problem.line, problem.text);
 	return vm_state_from_json(root, ret, err);
