@@ -50,7 +50,7 @@ int main(int argc, char **argv)
 	static char help[] = "help";
 	int status;
 
-	json_set_alloc_funcs(memory_alloc, free);
+	json_set_alloc_funcs(allocation_make, free);
 	if (argc < 2)
 		return say_usage();
 	if (strcmp(argv[1], "--version") == 0)

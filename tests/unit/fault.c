@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "fault.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 
@@ -63,39 +66,124 @@ static bool fails(const char *name, int err)
 	return true;
 }
 
-void *__real_malloc(size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_malloc(size_t size)
-{
-	return fails("malloc", ENOMEM) ? NULL : __real_malloc(size);
-}
+/* What stands for SYMBOL in the program under test, and what it gives when it fails. */
+#define WRAP(type, symbol, name, err, failure, parameters, arguments)            \
+	type __real_##symbol parameters;                                         \
+	type __wrap_##symbol parameters;                                         \
+	type __wrap_##symbol parameters                                          \
+	{                                                                        \
+		return fails(name, err) ? (failure) : __real_##symbol arguments; \
+	}
 
-void *__real_calloc(size_t n, size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_calloc(size_t n, size_t size)
-{
-	return fails("calloc", ENOMEM) ? NULL : __real_calloc(n, size);
-}
+/* clang-format off */
+WRAP(void *, malloc, "malloc", ENOMEM, NULL,
+	(size_t size),
+	(size))
+WRAP(void *, calloc, "calloc", ENOMEM, NULL,
+	(size_t n, size_t size),
+	(n, size))
+WRAP(void *, realloc, "realloc", ENOMEM, NULL,
+	(void *p, size_t size),
+	(p, size))
+WRAP(void *, reallocarray, "reallocarray", ENOMEM, NULL,
+	(void *p, size_t n, size_t size),
+	(p, n, size))
+WRAP(char *, strdup, "strdup", ENOMEM, NULL,
+	(const char *text),
+	(text))
+WRAP(char *, strndup, "strndup", ENOMEM, NULL,
+	(const char *text, size_t n),
+	(text, n))
+WRAP(int, vasprintf, "vasprintf", ENOMEM, -1,
+	(char **ret, const char *fmt, va_list args),
+	(ret, fmt, args))
+WRAP(char *, getcwd, "getcwd", ENOMEM, NULL,
+	(char *buf, size_t size),
+	(buf, size))
 
-void *__real_realloc(void *p, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-void *__wrap_realloc(void *p, size_t size)
-{
-	return fails("realloc", ENOMEM) ? NULL : __real_realloc(p, size);
-}
+WRAP(int, fstat64, "fstat", EIO, -1,
+	(int fd, struct stat *info),
+	(fd, info))
+WRAP(int, stat64, "stat", EIO, -1,
+	(const char *path, struct stat *info),
+	(path, info))
+WRAP(int, fstatat64, "fstatat", EIO, -1,
+	(int at, const char *path, struct stat *info, int flags),
+	(at, path, info, flags))
+WRAP(int, faccessat, "faccessat", EIO, -1,
+	(int at, const char *path, int mode, int flags),
+	(at, path, mode, flags))
+WRAP(ssize_t, fgetxattr, "fgetxattr", EIO, -1,
+	(int fd, const char *name, void *value, size_t size),
+	(fd, name, value, size))
+WRAP(int, fsetxattr, "fsetxattr", EIO, -1,
+	(int fd, const char *name, const void *value, size_t size, int flags),
+	(fd, name, value, size, flags))
+WRAP(int, fremovexattr, "fremovexattr", EIO, -1,
+	(int fd, const char *name),
+	(fd, name))
 
-void *__real_reallocarray(void *p, size_t n, size_t size);
-void *__wrap_reallocarray(void *p, size_t n, size_t size);
-void *__wrap_reallocarray(void *p, size_t n, size_t size)
-{
-	return fails("reallocarray", ENOMEM) ? NULL : __real_reallocarray(p, n, size);
-}
+WRAP(ssize_t, read, "read", EIO, -1,
+	(int fd, void *bytes, size_t size),
+	(fd, bytes, size))
+WRAP(ssize_t, write, "write", ENOSPC, -1,
+	(int fd, const void *bytes, size_t size),
+	(fd, bytes, size))
+WRAP(ssize_t, pread64, "pread", EIO, -1,
+	(int fd, void *bytes, size_t size, off_t at),
+	(fd, bytes, size, at))
+WRAP(ssize_t, pwrite64, "pwrite", ENOSPC, -1,
+	(int fd, const void *bytes, size_t size, off_t at),
+	(fd, bytes, size, at))
+WRAP(int, ftruncate64, "ftruncate", EIO, -1,
+	(int fd, off_t size),
+	(fd, size))
+WRAP(int, fchmod, "fchmod", EPERM, -1,
+	(int fd, mode_t mode),
+	(fd, mode))
+WRAP(int, mkdirat, "mkdirat", ENOSPC, -1,
+	(int at, const char *path, mode_t mode),
+	(at, path, mode))
+WRAP(int, renameat, "renameat", EIO, -1,
+	(int from, const char *old, int to, const char *new),
+	(from, old, to, new))
+WRAP(DIR *, fdopendir, "fdopendir", ENOMEM, NULL,
+	(int fd),
+	(fd))
 
-char *__real_strdup(const char *text);
-char *__wrap_strdup(const char *text);
-char *__wrap_strdup(const char *text)
+WRAP(int, socket, "socket", EMFILE, -1,
+	(int domain, int type, int protocol),
+	(domain, type, protocol))
+WRAP(int, bind, "bind", ENOSPC, -1,
+	(int fd, const struct sockaddr *address, socklen_t size),
+	(fd, address, size))
+WRAP(int, listen, "listen", EADDRINUSE, -1,
+	(int fd, int backlog),
+	(fd, backlog))
+WRAP(ssize_t, recvmsg, "recvmsg", EIO, -1,
+	(int fd, struct msghdr *message, int flags),
+	(fd, message, flags))
+WRAP(ssize_t, sendmsg, "sendmsg", ECONNRESET, -1,
+	(int fd, const struct msghdr *message, int flags),
+	(fd, message, flags))
+WRAP(int, getsockopt, "getsockopt", ENOBUFS, -1,
+	(int fd, int level, int name, void *value, socklen_t *size),
+	(fd, level, name, value, size))
+WRAP(int, pthread_create, "pthread_create", EAGAIN, EAGAIN,
+	(pthread_t *thread, const pthread_attr_t *attributes, void *(*fn)(void *), void *data),
+	(thread, attributes, fn, data))
+/* clang-format on */
+
+int __wrap_asprintf(char **ret, const char *fmt, ...);
+int __wrap_asprintf(char **ret, const char *fmt, ...)
 {
-	return fails("strdup", ENOMEM) ? NULL : __real_strdup(text);
+	va_list args;
+	int n;
+
+	va_start(args, fmt);
+	n = __wrap_vasprintf(ret, fmt, args);
+	va_end(args);
+	return n;
 }
 
 /* _FILE_OFFSET_BITS=64 makes open into open64, and so on. */
@@ -138,32 +226,4 @@ int __wrap_fcntl64(int fd, int command, ...)
 	arg = va_arg(args, void *);
 	va_end(args);
 	return fails("fcntl", EIO) ? -1 : __real_fcntl64(fd, command, arg);
-}
-
-int __real_fstat64(int fd, struct stat *info);
-int __wrap_fstat64(int fd, struct stat *info);
-int __wrap_fstat64(int fd, struct stat *info)
-{
-	return fails("fstat", EIO) ? -1 : __real_fstat64(fd, info);
-}
-
-ssize_t __real_fgetxattr(int fd, const char *name, void *value, size_t size);
-ssize_t __wrap_fgetxattr(int fd, const char *name, void *value, size_t size);
-ssize_t __wrap_fgetxattr(int fd, const char *name, void *value, size_t size)
-{
-	return fails("fgetxattr", EIO) ? -1 : __real_fgetxattr(fd, name, value, size);
-}
-
-int __real_fsetxattr(int fd, const char *name, const void *value, size_t size, int flags);
-int __wrap_fsetxattr(int fd, const char *name, const void *value, size_t size, int flags);
-int __wrap_fsetxattr(int fd, const char *name, const void *value, size_t size, int flags)
-{
-	return fails("fsetxattr", EIO) ? -1 : __real_fsetxattr(fd, name, value, size, flags);
-}
-
-int __real_fremovexattr(int fd, const char *name);
-int __wrap_fremovexattr(int fd, const char *name);
-int __wrap_fremovexattr(int fd, const char *name)
-{
-	return fails("fremovexattr", EIO) ? -1 : __real_fremovexattr(fd, name);
 }

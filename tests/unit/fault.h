@@ -5,9 +5,10 @@
 
 /*
  * "The n-th call fails": all error paths from one idea. The test program is
- * linked with --wrap for malloc, calloc, realloc, reallocarray, strdup, open,
- * openat, fcntl, fstat, fgetxattr and fsetxattr (see fault_link_args in meson.build), and
- * counts the calls that our own code makes; the C library's own do not count.
+ * linked with --wrap for what allocates, opens, reads, writes and listens (see
+ * fault_link_args in meson.build), and counts the calls that our own code makes;
+ * those within other libraries do not count. (jansson's allocations do after
+ * json_set_alloc_funcs(malloc, free).)
  *
  *	for (n = 1;; n++) {
  *		fault_arm(n);
