@@ -58,6 +58,10 @@ static int run_find_images(struct locks_job *job, struct error *err)
 
 	if (ret < 0)
 		return ret;
+	if (disks.set.n == 0)
+		return error_set(err, -EINVAL, "%s",
+			disks.notes.n ? disks.notes.items[0].text
+				      : "it names nothing that can be locked");
 	job->images = disks.set;
 	disks.set = (struct resource_set){ 0 };
 	return 0;

@@ -44,6 +44,11 @@ class Attach(VmTest):
         self.assertEqual(self.vm.status()["resources"], before)
         self.assert_free(self.more)
 
+    def test_of_what_cannot_be_locked_is_refused(self):
+        result = self.vmlatch("attach", "vm", "disk", "/dev/null")
+        self.assertNotEqual(result.status, 0, result)
+        self.assert_says("/dev/null", result.err)
+
     def test_of_what_is_not_there_is_66(self):
         said = self.fails(66, "attach", "vm", "disk", self.dir / "missing.raw")
         self.assert_says("missing.raw", said)
