@@ -64,6 +64,7 @@ struct vm {
 	struct qmp_client *monitor; /* NULL: not connected */
 	bool monitor_ready;
 	bool shutdown_seen;
+	bool unchecked;       /* QEMU's block graph is to be compared when the locks are held */
 	bool retry_release;   /* the locks stay for a job or an export, which may end */
 	uv_timer_t patience;  /* a QEMU without a monitor is expected to die */
 	uint64_t drain_token; /* of the drain that counts */
@@ -79,7 +80,6 @@ struct vm {
 	struct error refusal; /* why the last acquire failed */
 	int refusal_outcome;  /* LOCK_BUSY, LOCK_STALE or -errno; 0: none */
 	bool force_stale;     /* for the next acquire */
-	bool unchecked;       /* QEMU's block graph is to be compared when the locks are held */
 	struct {
 		int signal;        /* that asked for the end; 0: a 'quit' */
 		bool seen_by_qemu; /* the terminal has sent it to QEMU too */
