@@ -11,10 +11,11 @@
 
 void memory_give_back(void)
 {
-	uintptr_t page = sysconf(_SC_PAGESIZE);
+	size_t page = sysconf(_SC_PAGESIZE);
+	char *here = __builtin_frame_address(0);
 	/* two pages further down: below here are the frames of the calls that we make */
-	uintptr_t end = ((uintptr_t)__builtin_frame_address(0) & ~(page - 1)) - 2 * page;
+	char *end = here - (uintptr_t)here % page - 2 * page;
 
 	malloc_trim(0);
-	madvise((void *)(end - STACK_DEPTH), STACK_DEPTH, MADV_DONTNEED);
+	madvise(end - STACK_DEPTH, STACK_DEPTH, MADV_DONTNEED);
 }
