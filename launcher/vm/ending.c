@@ -105,16 +105,14 @@ static void reap(struct vm *vm)
 
 static void write_end_record(struct vm *vm)
 {
-	char name[VM_NAME_SIZE + sizeof(".last.json")];
 	struct error err = { 0 };
 
 	vm->state.ended = true;
 	vm->state.end_time = clock_realtime_s();
 	vm->state.lock_state = vm_has_locks(vm) ? VM_LOCK_RELEASED : VM_LOCK_NONE;
 	vm_set_run_state(vm, "gone");
-	snprintf(name, sizeof(name), "%s.last.json", vm->rundir->name);
-	if (vm_state_save(vm->rundir->root_fd, name, &vm->state, &err) < 0)
-		log_warning("the end record %s: %s", name, err.text);
+	if (rundir_save_end(vm->rundir, &vm->state, &err) < 0)
+		log_warning("the end record is missing: %s", err.text);
 }
 
 static void die_of(int signal)

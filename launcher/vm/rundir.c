@@ -131,7 +131,15 @@ int rundir_listen(const char *path, struct error *err)
 int rundir_save_end(const struct rundir *rundir, const struct vm_state *state, struct error *err)
 {
 	char name[VM_NAME_SIZE + sizeof(RUNDIR_LAST)];
+	int ret;
 
+	/* by way of the VM's own directory: half a file that a SIGKILL leaves is cleaned up with it
+	 */
+	ret = vm_state_save(rundir->fd, RUNDIR_END, state, err);
+	if (ret < 0)
+		return ret;
 	snprintf(name, sizeof(name), "%s%s", state->name, RUNDIR_LAST);
-	return vm_state_save(rundir->root_fd, name, state, err);
+	if (renameat(rundir->fd, RUNDIR_END, rundir->root_fd, name) < 0)
+		return error_set(err, -errno, "write %s: %s", name, strerror(errno));
+	return 0;
 }

@@ -21,6 +21,7 @@
  * and NAME.last.json, the end record of the last VM of that name.
  */
 #define RUNDIR_LAST    ".last.json"
+#define RUNDIR_END     "end.json" /* on its way to NAME.last.json */
 #define RUNDIR_LOCK    "lock"
 #define RUNDIR_QMP     "qmp.sock"
 #define RUNDIR_MONITOR "monitor.sock"
@@ -61,7 +62,7 @@ void rundir_finish(struct rundir *rundir); /* closes; removes nothing */
 enum { RUNDIR_IN_USE = 1 };
 int rundir_claim(struct rundir *rundir, const char *name, struct error *err);
 
-/* Write NAME.last.json. 0 or -errno. */
+/* Write NAME.last.json of a VM that was claimed. 0 or -errno. */
 int rundir_save_end(const struct rundir *rundir, const struct vm_state *state, struct error *err);
 
 /* A listening unix stream socket (0600, close-on-exec) at @path. The fd, or -errno. */

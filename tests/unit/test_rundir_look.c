@@ -77,7 +77,9 @@ static void a_vm_that_ended_is_known_by_its_end_record(void **state)
 	open_rundir(&rundir);
 	assert_int_equal(rundir_look(&rundir, "web1", &entry), -ENOENT);
 	made_up_state("web1", &vm);
+	assert_int_equal(rundir_claim(&rundir, "web1", &err), 0);
 	assert_int_equal(rundir_save_end(&rundir, &vm, &err), 0);
+	rundir_remove(&rundir);
 	assert_int_equal(rundir_look(&rundir, "web1", &entry), 0);
 	assert_int_equal(entry.presence, VM_GONE);
 	assert_true(entry.readable);
