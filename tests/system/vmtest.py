@@ -121,7 +121,7 @@ class Vm:
             if self.process.poll() is not None and not seen:
                 raise AssertionError(f"{self.name} ended with {self.process.returncode}:\n{self.err}")
             # what a dead VM of that name has left is not this one's state
-            return (seen.get("presence") != "gone"
+            return (seen.get("supervisor", {}).get("pid") == self.pid
                     and (run is None or seen.get("run_state") in words(run))
                     and (lock is None or seen.get("lock_state") in words(lock)))
         wait_for(lambda: f"{self.name} should be {run}, {lock}, but is {seen}\n{self.err}",
