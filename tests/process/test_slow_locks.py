@@ -43,7 +43,7 @@ class SlowTest(FakeTest):
         client = self.control("vm")
         client.send("cont")
         self.wait_hanging("lock")
-        self.assertEqual(vm.status()["lock_state"], "acquiring")
+        vm.wait_state(lock="acquiring")  # written while the call hangs already
         return client
 
 
