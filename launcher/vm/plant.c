@@ -6,9 +6,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/fd.h"
 #include "launcher/vm/monitor.h"
 
 struct planting {
@@ -20,10 +20,20 @@ struct planting {
 	void *data;
 };
 
+#define PLANTED_NAME_SIZE 64
+
+static void planted_name(uint64_t number, char name[static PLANTED_NAME_SIZE])
+{
+	snprintf(name, PLANTED_NAME_SIZE, "vmlatch-lock-%" PRIu64, number);
+}
+
 void life_lines_finish(struct life_lines *lines)
 {
-	fd_close_many(lines->fds, lines->n);
-	free(lines->fds);
+	size_t i;
+
+	for (i = 0; i < lines->n; i++)
+		close(lines->items[i].fd);
+	free(lines->items);
 	*lines = (struct life_lines){ 0 };
 }
 
@@ -33,8 +43,8 @@ int life_lines_copy(
 	_cleanup_(life_lines_finish) struct life_lines lines = { 0 };
 	size_t i;
 
-	lines.fds = calloc(resources->n + 1, sizeof(int));
-	if (!lines.fds)
+	lines.items = calloc(resources->n + 1, sizeof(*lines.items));
+	if (!lines.items)
 		return -ENOMEM;
 	for (i = 0; i < resources->n; i++) {
 		int fd = domain_lock_resource_fd(domain, &resources->items[i]);
@@ -44,9 +54,10 @@ int life_lines_copy(
 		fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 		if (fd < 0)
 			return -errno;
-		lines.fds[lines.n++] = fd;
+		lines.items[lines.n++] =
+			(struct life_line){ .fd = fd, .id = resources->items[i].id };
 	}
-	ret->fds = take_ptr(lines.fds);
+	ret->items = take_ptr(lines.items);
 	ret->n = lines.n;
 	lines.n = 0;
 	return 0;
@@ -69,12 +80,29 @@ static void planting_end(struct planting *planting, int result, const char *word
 
 static void plant_next(struct planting *planting);
 
+/* Under which name QEMU has it, so that it can be taken out again. */
+static int remember_name(struct vm *vm, const struct resource_identity *id)
+{
+	struct planted *grown = reallocarray(vm->planted, vm->n_planted + 1, sizeof(*vm->planted));
+
+	if (!grown)
+		return -ENOMEM;
+	vm->planted = grown;
+	vm->planted[vm->n_planted++] =
+		(struct planted){ .id = *id, .number = vm->state.plant_counter };
+	return 0;
+}
+
 static void on_planted(void *data, const struct qmp_reply *reply)
 {
 	struct planting *planting = data;
 
 	if (reply->result != 0) {
 		planting_end(planting, reply->result < 0 ? reply->result : -EIO, reply->words);
+		return;
+	}
+	if (remember_name(planting->vm, &planting->lines.items[planting->next].id) < 0) {
+		planting_end(planting, -ENOMEM, "out of memory");
 		return;
 	}
 	planting->next++;
@@ -84,13 +112,13 @@ static void on_planted(void *data, const struct qmp_reply *reply)
 static void plant_next(struct planting *planting)
 {
 	struct vm *vm = planting->vm;
-	char name[64];
+	char name[PLANTED_NAME_SIZE];
 
 	if (planting->next == planting->lines.n) {
 		planting_end(planting, 0, "");
 		return;
 	}
-	snprintf(name, sizeof(name), "vmlatch-lock-%" PRIu64, ++vm->state.plant_counter);
+	planted_name(++vm->state.plant_counter, name);
 	if (vm_save_state(vm) < 0) { /* the name might be used again after a crash */
 		planting_end(planting, -EIO, "state.json cannot be written");
 		return;
@@ -98,7 +126,7 @@ static void plant_next(struct planting *planting)
 	monitor_call(vm, &(struct monitor_call){
 				 .command = "getfd",
 				 .arguments = json_pack("{s:s}", "fdname", name),
-				 .fd = planting->lines.fds[planting->next],
+				 .fd = planting->lines.items[planting->next].fd,
 				 .fn = on_planted,
 				 .data = planting,
 			 });
@@ -119,9 +147,23 @@ int plant_missing(struct vm *vm, const struct resource_set *resources, struct re
 void plant_forget(struct vm *vm, const struct resource *resource)
 {
 	struct resource *member = resource_set_find(&vm->in_qemu, resource);
+	char name[PLANTED_NAME_SIZE];
+	size_t i;
 
 	if (member)
 		resource_set_remove(&vm->in_qemu, member);
+	for (i = 0; i < vm->n_planted; i++) {
+		if (!resource_identity_equal(&vm->planted[i].id, &resource->id))
+			continue;
+		planted_name(vm->planted[i].number, name);
+		vm->planted[i] = vm->planted[--vm->n_planted];
+		monitor_call(vm, &(struct monitor_call){
+					 .command = "closefd",
+					 .arguments = json_pack("{s:s}", "fdname", name),
+					 .fd = -1,
+				 });
+		return;
+	}
 }
 
 void plant(struct vm *vm, const struct resource_set *resources, struct life_lines *lines,

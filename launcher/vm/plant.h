@@ -11,8 +11,12 @@
  */
 
 /* What the lock thread hands out: copies, so that nobody else touches the lock object. */
+struct life_line {
+	int fd;
+	struct resource_identity id;
+};
 struct life_lines {
-	int *fds;
+	struct life_line *items;
 	size_t n;
 };
 void life_lines_finish(struct life_lines *lines); /* closes them */
@@ -38,5 +42,8 @@ int plant_missing(struct vm *vm, const struct resource_set *resources, struct re
 void plant(struct vm *vm, const struct resource_set *resources, struct life_lines *lines,
 	void (*done)(void *data, int result, const char *words), void *data);
 
-/* That one is unlocked for good: the next time it is another description. */
+/*
+ * That one is unlocked for good: the next time it is another description. What
+ * was planted of it is taken out of QEMU, which has no use for it.
+ */
 void plant_forget(struct vm *vm, const struct resource *resource);

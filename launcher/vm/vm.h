@@ -53,7 +53,12 @@ struct vm {
 	struct lock_worker *worker;
 	struct lock_params lock_params;
 	struct resource_set in_qemu; /* whose life lines QEMU has */
-	uint64_t lock_token;         /* of the save that counts; an older one is passed over */
+	struct planted {
+		struct resource_identity id;
+		uint64_t number;
+	} * planted; /* those that it was given by name, after its start */
+	size_t n_planted;
+	uint64_t lock_token; /* of the save that counts; an older one is passed over */
 
 	struct spawn child;
 	uv_poll_t child_news, child_death, signals;

@@ -5,6 +5,7 @@ import os
 
 import locks
 import procfs
+from deadline import wait_for
 from vmtest import VmTest, main
 
 
@@ -77,7 +78,8 @@ class Detach(VmTest):
         self.does("attach", "vm", "disk", more)
         self.does("detach", "vm", "disk", more)
         self.assert_free(more)
-        self.assertFalse(procfs.fd_locks(vm.qemu, more), "nothing of it is left in QEMU")
+        wait_for("a descriptor of it is left in QEMU",
+                 lambda: str(more) not in procfs.fds(vm.qemu).values())
         self.assert_held(disk)
         self.does("detach", "vm", "disk", more)
 
