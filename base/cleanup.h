@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -22,6 +23,15 @@ static inline void closep(int *fd)
 
 	if (*fd >= 0)
 		close(*fd);
+	errno = saved;
+}
+
+static inline void closedirp(DIR **dir)
+{
+	int saved = errno;
+
+	if (*dir)
+		closedir(*dir);
 	errno = saved;
 }
 

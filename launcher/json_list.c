@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "launcher/json_list.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
 
 #include "base/cleanup.h"
 #include "launcher/json_text.h"
 
-void json_list_begin(struct json_list *list, bool wanted)
+void json_list_begin(struct json_list *list, bool wanted, FILE *out)
 {
-	*list = (struct json_list){ .wanted = wanted };
+	*list = (struct json_list){ .wanted = wanted, .out = out };
 	if (wanted)
-		fputs("[", stdout);
+		fputs("[", out);
 }
 
 int json_list_add(struct json_list *list, json_t *member)
@@ -23,7 +22,7 @@ int json_list_add(struct json_list *list, json_t *member)
 	text = owned ? json_text_dump(owned) : NULL;
 	if (!text)
 		return EX_OSERR;
-	printf("%s%s", list->any ? ",\n" : "\n", text);
+	fprintf(list->out, "%s%s", list->any ? ",\n" : "\n", text);
 	list->any = true;
 	return 0;
 }
@@ -31,5 +30,5 @@ int json_list_add(struct json_list *list, json_t *member)
 void json_list_end(struct json_list *list)
 {
 	if (list->wanted)
-		fputs(list->any ? "\n]\n" : "]\n", stdout);
+		fputs(list->any ? "\n]\n" : "]\n", list->out);
 }

@@ -2,19 +2,21 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdio.h>
 
 #include <jansson.h>
 
 /*
- * What --json prints: an array, one member a line. Where it is not wanted (@wanted
- * is false) begin and end print nothing.
+ * What --json prints on @out: an array, one member a line. Where it is not wanted
+ * (@wanted is false) begin and end print nothing.
  */
 struct json_list {
 	bool wanted;
 	bool any;
+	FILE *out;
 };
 
-void json_list_begin(struct json_list *list, bool wanted);
+void json_list_begin(struct json_list *list, bool wanted, FILE *out);
 
 /* Takes @member over; NULL is no memory. Returns an exit status. */
 int json_list_add(struct json_list *list, json_t *member);

@@ -16,9 +16,17 @@
 		(specs), sizeof(specs) / sizeof(*(specs)) \
 	}
 
-static const struct option_spec json_specs[] = {
-	{ "json", NULL, "the result as a JSON array, one member a line",
-		ROW(json, option_set_switch) },
+/* clang-format off */
+#define JSON_ROW                                                       \
+	{ "json", NULL, "the result as a JSON array, one member a line", \
+		ROW(json, option_set_switch) }
+/* clang-format on */
+
+static const struct option_spec json_specs[] = { JSON_ROW };
+static const struct option_spec list_specs[] = {
+	{ "watch", NULL, "print it anew whenever something changes, until interrupted",
+		ROW(watch, option_set_switch) },
+	JSON_ROW,
 };
 static const struct option_spec events_specs[] = {
 	{ "follow", NULL, "go on with what happens, until the last VM has ended",
@@ -38,6 +46,7 @@ static const struct option_spec stop_specs[] = {
 };
 
 const struct option_table json_options = TABLE(json_specs);
+const struct option_table list_options = TABLE(list_specs);
 const struct option_table events_options = TABLE(events_specs);
 const struct option_table resume_options = TABLE(resume_specs);
 const struct option_table stop_options = TABLE(stop_specs);

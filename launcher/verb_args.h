@@ -12,6 +12,7 @@
 struct verb_args {
 	struct strv operands;
 	bool json;
+	bool watch;
 	bool follow;
 	bool force_stale;
 	int64_t timeout_ms;
@@ -19,7 +20,8 @@ struct verb_args {
 };
 
 /* The rows of the verbs' options. */
-extern const struct option_table json_options, events_options, resume_options, stop_options;
+extern const struct option_table json_options, list_options, events_options, resume_options,
+	stop_options;
 
 /* 0 or -errno with a sentence and status 64. */
 int verb_args_parse(char **argv, struct verb_args *ret, struct error *err);

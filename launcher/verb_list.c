@@ -1,119 +1,126 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/clock.h"
+#include "base/log.h"
+#include "base/str.h"
 #include "launcher/exit_status.h"
 #include "launcher/json_list.h"
 #include "launcher/verbs.h"
+#include "launcher/vm/rundir_watch.h"
 #include "launcher/vm_report.h"
 #include "launcher/vm_select.h"
+#include "launcher/vm_table.h"
 
-enum { NAME, STATE, LOCKS, PID, SINCE, CAUSE, N_COLUMNS };
+/* The end of a QEMU that nobody supervises leaves no trace in the directory. */
+#define LOOK_AGAIN_MS 1000
 
-struct row {
-	char cells[N_COLUMNS][VM_NAME_SIZE];
-};
-
-static const struct row heading = {
-	.cells = { "NAME", "STATE", "LOCKS", "PID", "SINCE", "CAUSE" },
-};
-
-struct table {
-	struct row *rows;
-	size_t n;
+struct listing {
+	struct vm_table table;
 	struct json_list json;
+	bool look_again; /* not all that may change can be waited for */
 };
-
-static void table_finish(struct table *table)
-{
-	free(table->rows);
-}
-
-static void set_cell(struct row *row, int column, const char *text)
-{
-	snprintf(row->cells[column], sizeof(row->cells[column]), "%s", text);
-}
-
-static void fill_row(struct row *row, const struct vm_entry *vm)
-{
-	const struct vm_state *state = &vm->state;
-	char since[CLOCK_TEXT_SIZE];
-	int i;
-
-	for (i = 0; i < N_COLUMNS; i++)
-		set_cell(row, i, "-");
-	set_cell(row, NAME, vm->name);
-	vm_report_state(vm, row->cells[STATE], VM_NAME_SIZE);
-	if (!vm->readable)
-		return;
-	if (vm->presence != VM_GONE) {
-		set_cell(row, LOCKS, vm_lock_state_name(state->lock_state));
-		snprintf(row->cells[PID], VM_NAME_SIZE, "%d", state->qemu.pid);
-	}
-	set_cell(row, SINCE,
-		clock_text(state->cause_since ? state->cause_since : state->started, since));
-	if (state->cause != CAUSE_NONE)
-		set_cell(row, CAUSE, vm_cause_name(state->cause));
-}
 
 static int list_one(const struct vm_job *job, void *data)
 {
-	struct table *table = data;
-	struct row *grown;
+	struct listing *listing = data;
 
-	if (table->json.wanted)
-		return json_list_add(&table->json, vm_report_json(job->vm));
-	grown = reallocarray(table->rows, table->n + 1, sizeof(*grown));
-	if (!grown)
+	listing->look_again |= job->vm->presence == VM_UNSUPERVISED;
+	if (listing->json.wanted)
+		return json_list_add(&listing->json, vm_report_json(job->vm));
+	return vm_table_add(&listing->table, job->vm) < 0 ? EX_OSERR : 0;
+}
+
+/* Print what there is now. An exit status. */
+static int list_now(const struct verb_args *args, FILE *out, bool *look_again)
+{
+	struct listing listing = { 0 };
+	int ret;
+
+	json_list_begin(&listing.json, args->json, out);
+	ret = vm_select(args, 0, list_one, &listing);
+	json_list_end(&listing.json);
+	if (ret == 0 && !args->json)
+		vm_table_print(&listing.table, out);
+	vm_table_finish(&listing.table);
+	*look_again = listing.look_again;
+	return ret;
+}
+
+/* The same as text; the caller's. NULL: no memory. */
+static char *list_as_text(const struct verb_args *args, int *status, bool *look_again)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return NULL;
+	*status = list_now(args, out, look_again);
+	if (fclose(out) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
+/* A terminal shows the newest only; elsewhere an empty line stands between two tables. */
+static int show(const struct verb_args *args, const char *text, bool first)
+{
+	if (isatty(STDOUT_FILENO))
+		fputs("\033[H\033[2J", stdout);
+	else if (!first && !args->json)
+		puts("");
+	fputs(text, stdout);
+	return fflush(stdout);
+}
+
+/* Print what is there if it is news, and wait for a change. An exit status. */
+static int watch_once(const struct verb_args *args, char **shown)
+{
+	struct error err = { 0 };
+	/* before the look, so that no change falls in between */
+	_cleanup_(closep) int changes = rundir_watch(&err);
+	_cleanup_(freep) char *text = NULL;
+	bool look_again;
+	int status, ret;
+
+	if (changes < 0 && changes != -ENOENT)
+		return exit_failure(changes, &err);
+	text = list_as_text(args, &status, &look_again);
+	if (!text)
 		return EX_OSERR;
-	table->rows = grown;
-	fill_row(&table->rows[table->n++], job->vm);
-	return 0;
+	if (status != 0)
+		return status;
+	if (!str_equal(text, *shown) && show(args, text, !*shown) < 0)
+		return 0; /* the program's end says so */
+	free(*shown);
+	*shown = take_ptr(text);
+	ret = rundir_watch_wait(changes, look_again ? LOOK_AGAIN_MS : -1, &err);
+	return ret < 0 ? exit_failure(ret, &err) : 0;
 }
 
-static void print_row(const struct row *row, const int *widths)
+static int watch(const struct verb_args *args)
 {
-	int i;
+	_cleanup_(freep) char *shown = NULL;
+	int status = 0;
 
-	for (i = 0; i < N_COLUMNS - 1; i++)
-		printf("%-*s  ", widths[i], row->cells[i]);
-	printf("%s\n", row->cells[N_COLUMNS - 1]);
-}
-
-static void print_table(const struct table *table)
-{
-	int widths[N_COLUMNS], i, len;
-	size_t k;
-
-	for (i = 0; i < N_COLUMNS; i++) {
-		widths[i] = strlen(heading.cells[i]);
-		for (k = 0; k < table->n; k++) {
-			len = strlen(table->rows[k].cells[i]);
-			widths[i] = len > widths[i] ? len : widths[i];
-		}
-	}
-	print_row(&heading, widths);
-	for (k = 0; k < table->n; k++)
-		print_row(&table->rows[k], widths);
+	while (status == 0 && !ferror(stdout))
+		status = watch_once(args, &shown);
+	return status;
 }
 
 int verb_list(char **argv)
 {
 	_cleanup_(verb_args_finish) struct verb_args args = { 0 };
-	_cleanup_(table_finish) struct table table = { 0 };
 	struct error err = { 0 };
+	bool look_again;
 	int ret;
 
 	ret = verb_args_parse(argv, &args, &err);
 	if (ret < 0)
 		return exit_failure(ret, &err);
-	json_list_begin(&table.json, args.json);
-	ret = vm_select(&args, 0, list_one, &table);
-	json_list_end(&table.json);
-	if (ret == 0 && !args.json)
-		print_table(&table);
-	return ret;
+	return args.watch ? watch(&args) : list_now(&args, stdout, &look_again);
 }

@@ -40,7 +40,7 @@ int verb_status(char **argv)
 	ret = verb_args_parse(argv, &args, &err);
 	if (ret < 0)
 		return exit_failure(ret, &err);
-	json_list_begin(&json, args.json);
+	json_list_begin(&json, args.json, stdout);
 	ret = vm_select(&args, args.operands.n, status_one, &json);
 	json_list_end(&json);
 	return ret;

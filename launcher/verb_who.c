@@ -128,7 +128,7 @@ int verb_who(char **argv)
 	if (ret < 0)
 		return exit_failure(ret, &err);
 	look_around(&around);
-	json_list_begin(&around.json, args.json);
+	json_list_begin(&around.json, args.json, stdout);
 	for (i = 0; i < args.operands.n; i++) {
 		int one = who_has(args.operands.items[i], &around);
 

@@ -30,12 +30,6 @@ void holder_from_pid(pid_t pid, struct lock_holder *ret)
 	str_printable(name, ret->process, sizeof(ret->process));
 }
 
-static void closedirp(DIR **dir)
-{
-	if (*dir)
-		closedir(*dir);
-}
-
 static DIR *directory_open(int at, const char *name)
 {
 	_cleanup_(closep) int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

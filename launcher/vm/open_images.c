@@ -27,12 +27,6 @@ void open_images_free(struct open_image *images, size_t n)
 	free(images);
 }
 
-static void closedirp(DIR **dir)
-{
-	if (*dir)
-		closedir(*dir);
-}
-
 /* "flags: 02100002" and "lock: 1: OFDLCK ADVISORY READ -1 fe:00:123 100 101" */
 static int read_fdinfo(int info_dir, const char *name, struct open_image *image)
 {

@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 from pathlib import Path
 
@@ -87,7 +88,6 @@ class CommandLine(Verbs):
     def test_what_does_not_exist_yet_is_unknown(self):
         for verb in ("qmp", "migrate", "adopt", "doctor"):
             self.expect(64, "", f"vmlatch: there is no verb '{verb}': .*\n", verb, "web1")
-        self.expect(64, "", "vmlatch: 'list' has no option --watch: .*\n", "list", "--watch")
         self.expect(64, "", "vmlatch: 'attach' knows only disks: .*not 'lease'\n",
                     "attach", "web1", "lease", "a:b")
 
@@ -103,10 +103,12 @@ class CommandLine(Verbs):
         self.expect(64, "", "vmlatch: too many words: .*\n", "list", "a")
 
     def test_a_result_that_cannot_be_written_is_71(self):
-        with open("/dev/full", "w", encoding="utf-8") as full:
-            done = subprocess.run([VMLATCH, "list"], stdout=full, stderr=subprocess.PIPE, text=True,
-                                  env=self.environment, check=False, timeout=DEADLINE)
-        self.assertEqual((done.returncode, done.stderr), (71, "vmlatch: the result could not be written\n"))
+        for words in (["list"], ["list", "--watch"]):
+            with open("/dev/full", "w", encoding="utf-8") as full:
+                done = subprocess.run([VMLATCH, *words], stdout=full, stderr=subprocess.PIPE, text=True,
+                                      env=self.environment, check=False, timeout=DEADLINE)
+            self.assertEqual((done.returncode, done.stderr),
+                             (71, "vmlatch: the result could not be written\n"))
 
 
 class Names(Verbs):
@@ -174,6 +176,65 @@ class Listing(Verbs):
             self.assertEqual(vms[0]["run-state"], "running")
             self.assertEqual([vm["presence"] for vm in vms], ["supervised"] * 2)
             self.assertEqual(vms[1]["problem"], "it is just starting")
+
+
+class Watch(Verbs):
+    def watch(self, *words):
+        process = subprocess.Popen([VMLATCH, "list", "--watch", *words], stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                   env=self.environment)
+        self.processes.append(process)
+        return process
+
+    def wait_for_line(self, watcher, pattern):
+        """Read until a line is like that; a watcher that never prints it is ended by the deadline."""
+        timer = threading.Timer(DEADLINE, watcher.kill)
+        timer.start()
+        seen = []
+        for line in watcher.stdout:
+            seen.append(line)
+            if re.match(pattern, line):
+                timer.cancel()
+                return
+        self.fail(f"no line {pattern!r} in {seen}")
+
+    def test_prints_the_list_anew_with_each_change(self):
+        watcher = self.watch()
+        self.wait_for_line(watcher, "NAME ")
+        qemu = self.vm("web1")
+        supervisor = self.processes[-1]
+        self.wait_for_line(watcher, r"web1 +running +held")
+        state = self.runtime / "web1/state.json"
+        changed = self.runtime / "web1/.state.json.new"
+        changed.write_text(json.dumps({**json.loads(state.read_text()), "run-state": "paused"}))
+        changed.rename(state)
+        self.wait_for_line(watcher, r"web1 +paused +held")
+        supervisor.kill()
+        self.wait_for_line(watcher, r"web1 +unsupervised +held")
+        os.kill(qemu, signal.SIGKILL)
+        self.wait_for_line(watcher, r"web1 +gone")
+        shutil.rmtree(self.runtime / "web1")
+        self.wait_for_line(watcher, "NAME  STATE  ")
+        self.assertIsNone(watcher.poll())
+
+    def test_waits_for_a_runtime_directory_that_is_not_there(self):
+        self.runtime.rmdir()
+        watcher = self.watch()
+        self.wait_for_line(watcher, "NAME ")
+        self.runtime.mkdir(mode=0o700)
+        self.vm("web1")
+        self.wait_for_line(watcher, r"web1 +running")
+
+    def test_as_json_is_an_array_each_time(self):
+        watcher = self.watch("--json")
+        self.wait_for_line(watcher, r"\[\]$")
+        self.vm("web1")
+        self.wait_for_line(watcher, r'\{"version":.*"name": ?"web1"')
+        self.wait_for_line(watcher, r"\]$")
+
+    def test_of_a_directory_of_others_is_refused(self):
+        self.runtime.chmod(0o777)
+        self.expect(73, "", "vmlatch: directory .*/run can be written by others: .*\n", "list", "--watch")
 
 
 class Status(Verbs):
