@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "locking/domain_lock_data.h"
 #include "locking/lock_manager.h"
+#include "locking/saved_state.h"
 
 #define POLL_FIRST_MS 20
 #define POLL_LAST_MS  250
@@ -229,6 +230,12 @@ int domain_lock_process_pause(struct domain_lock *domain, const char *saved, str
 		return 0;
 	if (!text)
 		return error_set(err, -EINVAL, "not the state of held locks: '%.80s'", saved);
+	/* what it does not speak of could be used by others unnoticed */
+	ret = saved_state_is_of(text, &domain->resources, err);
+	if (ret <= 0)
+		return ret < 0 ? ret
+			       : error_set(err, LOCK_CHANGED,
+					 "what is locked has changed since its state was saved");
 	copy = strdup(text);
 	if (!copy)
 		return error_set(err, -ENOMEM, "no memory for the lock state");

@@ -78,7 +78,9 @@ int domain_lock_process_inquire(struct domain_lock *domain, char **ret, struct e
  * @saved	what domain_lock_process_inquire() gave just now, and the caller
  *		has put where it outlives us; resume will compare with it
  *
- * Returns 0 (also if nothing was held) or -errno: then all is still held.
+ * Returns 0 (also if nothing was held), LOCK_CHANGED (something was attached or
+ * detached since @saved was taken: inquire again) or -errno; but for 0 all is
+ * still held.
  */
 int domain_lock_process_pause(struct domain_lock *domain, const char *saved, struct error *err);
 

@@ -35,9 +35,10 @@
 
 /* Outcomes (> 0) of a driver's calls. */
 enum lock_outcome {
-	LOCK_BUSY = 1,  /* somebody else holds it; the conflict tells who */
-	LOCK_STALE = 2, /* somebody else has used it since the state was saved */
-	LOCK_LOST = 3,  /* what we held is not ours any more */
+	LOCK_BUSY = 1,    /* somebody else holds it; the conflict tells who */
+	LOCK_STALE = 2,   /* somebody else has used it since the state was saved */
+	LOCK_LOST = 3,    /* what we held is not ours any more */
+	LOCK_CHANGED = 4, /* domain_lock: what is held is not what was saved */
 };
 
 enum lock_flags {

@@ -231,6 +231,23 @@ const struct saved_entry *saved_state_find(
 	return NULL;
 }
 
+int saved_state_is_of(const char *text, const struct resource_set *resources, struct error *err)
+{
+	_cleanup_(saved_state_finish) struct saved_state state = { 0 };
+	const struct saved_entry *entry;
+	size_t i;
+	int code = saved_state_from_text(text, NULL, &state, err);
+
+	if (code < 0)
+		return code;
+	for (i = 0; i < resources->n; i++) {
+		entry = saved_state_find(&state, &resources->items[i]);
+		if (!entry || entry->hold == SAVED_FREE)
+			return 0;
+	}
+	return state.n == resources->n;
+}
+
 int saved_state_without(const char *text, const struct resource *like, char **ret)
 {
 	_cleanup_(saved_state_finish) struct saved_state state = { 0 };

@@ -56,5 +56,12 @@ int saved_state_from_text(
 const struct saved_entry *saved_state_find(
 	const struct saved_state *state, const struct resource *like);
 
+/*
+ * Does the text speak of exactly these resources, and say of each that it is held?
+ *
+ * Returns 1 or 0, or -errno with a sentence.
+ */
+int saved_state_is_of(const char *text, const struct resource_set *resources, struct error *err);
+
 /* The text without this resource: it has been detached. @ret: the caller's. 0 or -errno. */
 int saved_state_without(const char *text, const struct resource *like, char **ret);

@@ -62,30 +62,28 @@ void locks_save(struct vm *vm)
 
 static int run_unlock(struct locks_job *job, struct error *err)
 {
-	int ret = job->text ? 0 : domain_lock_process_inquire(job->vm->domain, &job->text, err);
-
-	if (ret < 0)
-		return ret;
 	return domain_lock_process_pause(job->vm->domain, job->text, err);
 }
 
 static void done_unlock(struct locks_job *job, int result, const struct error *err)
 {
-	if (result == 0 && job->text)
-		vm_set_text(&job->vm->state.lock_text, job->text);
-	if (result != 0)
+	if (result < 0)
 		vm_set_text(&job->vm->state.held_because, err->text);
-	vm_post(job->vm, result == 0 ? SUP_EV_UNLOCKED : SUP_EV_UNLOCK_FAILED);
+	if (result == LOCK_CHANGED) /* an attach or a detach was queued before us */
+		vm_post(job->vm, SUP_EV_OUTGROWN);
+	else
+		vm_post(job->vm, result == 0 ? SUP_EV_UNLOCKED : SUP_EV_UNLOCK_FAILED);
 }
 
 void locks_unlock(struct vm *vm)
 {
 	struct locks_job job = { .vm = vm, .run = run_unlock, .done = done_unlock };
 
-	if (vm->state.lock_text)
-		job.text = strdup(vm->state.lock_text);
-	if (locks_job_submit(&job) < 0) {
+	/* what stands in state.json, and nothing newer: there it outlives us */
+	job.text = strdup(vm->state.lock_text);
+	if (!job.text || locks_job_submit(&job) < 0) {
 		free(job.text);
+		vm_set_text(&vm->state.held_because, "out of memory");
 		vm_post(vm, SUP_EV_UNLOCK_FAILED);
 	}
 }

@@ -53,6 +53,7 @@ enum supervisor_event {
 	SUP_EV_SAVE_FAILED,
 	SUP_EV_UNLOCKED,
 	SUP_EV_UNLOCK_FAILED,
+	SUP_EV_OUTGROWN,       /* not unlocked: something has come or gone since it was saved */
 	SUP_EV_RELEASE_WANTED, /* by a user, or the wait of --release-after is over */
 	SUP_EV_ACQUIRE_WANTED,
 	SUP_EV_RUN_WANTED,

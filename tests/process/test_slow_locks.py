@@ -130,6 +130,40 @@ class WhileItHangs(SlowTest):
         self.assert_free(path)
 
 
+class BetweenSavedAndUnlocked(SlowTest):
+    def attaching(self, path):
+        client = self.control("vm")
+        client.command("vmlatch-status")  # it is listened to
+        client.send("vmlatch-attach", kind="disk", path=str(path))
+        return client
+
+    def test_a_disk_that_comes_is_in_the_saved_state_before_it_is_given_back(self):
+        # its images are found behind the first one's lock, and before the state is saved: so its own
+        # lock is taken when the state has been saved, and before the unlock
+        vm = self.one_disk(env=self.preloaded)
+        first, second = self.disk("first.raw"), self.disk("second.raw")
+        self.hang("lock")
+        clients = [self.attaching(first)]
+        self.wait_hanging("lock")
+        clients.append(self.attaching(second))
+        with self.control("vm") as other:
+            other.command("vmlatch-status")  # the second one's has come before
+        self.stop_by_itself(vm)
+        vm.wait_state(lock="releasing")
+        self.go_on()
+        for client in clients:
+            client.answer()
+        vm.wait_state(lock="released")
+        saved = self.state_file("vm")["lock-text"]
+        for path in (vm.disk, first, second):
+            self.assert_free(path)
+            self.assertIn(str(path), saved)
+        self.write_to(second)
+        result = self.vmlatch("resume", "vm")
+        self.assertNotEqual(result.status, 0)
+        self.assert_says("second.raw was written without vmlatch", result.err)
+
+
 class PastItsDeadline(SlowTest):
     def test_it_has_failed_and_its_late_success_is_undone(self):
         vm = self.released()

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "domain_helpers.h"
 
 /* W2: what is attached while the VM is paused does not keep it from resuming. */
@@ -93,6 +94,37 @@ static void what_is_detached_while_paused_cannot_make_it_stale(void **state)
 	domain_lock_free(domain);
 }
 
+/* What is given up must be in the state that was saved: else nobody sees it used meanwhile. */
+static void a_state_that_was_saved_before_an_attach_or_a_detach_gives_nothing_back(void **state)
+{
+	size_t i;
+
+	(void)state;
+	FOR_EACH_DRIVER(i)
+	{
+		_cleanup_(freep) char *one = NULL, *two = NULL, *none = NULL;
+		char first[128], second[128];
+		struct domain_lock *domain;
+
+		snprintf(first, sizeof(first), "%s", fixture_image(i ? "1" : "2"));
+		snprintf(second, sizeof(second), "%s", fixture_image(i ? "3" : "4"));
+		domain = running(drivers[i], "a", first);
+		assert_int_equal(domain_lock_process_inquire(domain, &one, NULL), 0);
+		assert_int_equal(attach(domain, second, RESOURCE_EXCLUSIVE, NULL), 0);
+		assert_int_equal(domain_lock_process_pause(domain, one, NULL), LOCK_CHANGED);
+		assert_int_equal(domain_lock_state(domain), DOMAIN_LOCK_HELD);
+		assert_int_equal(is_free(first), i == 1); /* nop: always */
+		assert_int_equal(domain_lock_process_inquire(domain, &two, NULL), 0);
+		assert_int_equal(detach(domain, first), 0);
+		assert_int_equal(domain_lock_process_pause(domain, two, NULL), LOCK_CHANGED);
+		assert_int_equal(attach(domain, first, RESOURCE_EXCLUSIVE, NULL), 0);
+		assert_int_equal(domain_lock_process_pause(domain, two, NULL), 0);
+		assert_true(is_free(first) && is_free(second));
+		assert_int_equal(domain_lock_process_inquire(domain, &none, NULL), 0);
+		domain_lock_free(domain);
+	}
+}
+
 static void leases_are_for_drivers_that_have_them(void **state)
 {
 	struct resource lease = { .kind = RESOURCE_LEASE, .mode = 2, .path = "space:key" };
@@ -122,6 +154,7 @@ int main(void)
 		in_fixture(what_is_attached_while_paused_is_taken_at_resume),
 		in_fixture(a_failed_attach_changes_nothing),
 		in_fixture(what_is_detached_while_paused_cannot_make_it_stale),
+		in_fixture(a_state_that_was_saved_before_an_attach_or_a_detach_gives_nothing_back),
 		in_fixture(leases_are_for_drivers_that_have_them),
 	};
 

@@ -36,6 +36,7 @@ static bool release_only_after_drained(
 	/* or taken just now, for a guest that has not run since it was drained */
 	bool drained = (s == SUP_DRAINING && e == SUP_EV_DRAINED) ||
 		       (s == SUP_UNDOING && e == SUP_EV_ACQUIRED) ||
+		       (s == SUP_RELEASING && e == SUP_EV_OUTGROWN) || /* not given up yet */
 		       (s == SUP_ACQUIRING && e == SUP_EV_UNFIT);
 
 	if ((c->actions & DO_UNLOCK) && !(s == SUP_SAVING && e == SUP_EV_SAVED))
@@ -53,6 +54,7 @@ static bool running_only_with_held_locks(
 {
 	bool gained = e == SUP_EV_ACQUIRED || (s == SUP_STARTING && e == SUP_EV_CHILD_LOCKED) ||
 		      (s == SUP_RELEASING && e == SUP_EV_UNLOCK_FAILED) ||
+		      (s == SUP_RELEASING && e == SUP_EV_OUTGROWN && c->next == SUP_SAVING) ||
 		      (e == SUP_EV_UNFIT && c->next == SUP_SAVING); /* held, to be given back */
 
 	if (supervisor_state_is_held(c->next) && !supervisor_state_is_held(s) && !gained)
