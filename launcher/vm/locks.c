@@ -96,11 +96,14 @@ static int run_lock(struct locks_job *job, struct error *err)
 
 	ret = domain_lock_process_resume(job->vm->domain, job->force_stale, &job->conflict, err);
 	if (ret == 0)
-		ret = life_lines_copy(job->vm->domain, &job->images, &job->lines);
+		job->lines_result = life_lines_copy(job->vm->domain, &job->images, &job->lines);
 	return ret;
 }
 
-/* Held now, and no good: given back in one step, before anybody who waits has a turn. */
+/*
+ * Held now, and no good: given back in one step, before anybody who waits has a
+ * turn. It is armed, so newer than what was saved: the table saves it first.
+ */
 static void give_back_unfit(struct vm *vm, int result, const char *words)
 {
 	struct error err = { 0 };
@@ -112,14 +115,19 @@ static void give_back_unfit(struct vm *vm, int result, const char *words)
 
 static void on_new_checked(struct vm *vm, int result, const char *words)
 {
-	if (vm->sup != SUP_ACQUIRING)
-		return;
-	if (result != 0) {
+	bool in_use = result == LOCK_BUSY || result == -EBUSY;
+
+	if (result == 0) {
+		vm->unchecked = false;
+		if (vm->sup == SUP_CHECKING)
+			vm_post(vm, SUP_EV_ACQUIRED);
+	} else if (vm->sup == SUP_CHECKING) {
 		give_back_unfit(vm, result, words);
-		return;
+	} else if (in_use && supervisor_state_is_held(vm->sup)) { /* resumed behind our back */
+		log_error("%s", words);
+		vm_set_cause(vm, CAUSE_LOCK_LOST, words);
+		vm_post(vm, SUP_EV_LOCK_LOST);
 	}
-	vm->unchecked = false;
-	vm_post(vm, SUP_EV_ACQUIRED);
 }
 
 /* A migration's target holds its locks for the first time, or something was attached meanwhile. */
@@ -127,14 +135,20 @@ static void on_new_planted(void *data, int result, const char *words)
 {
 	struct vm *vm = data;
 
-	if (vm->sup != SUP_ACQUIRING) {
-		if (result != 0)
-			vm_pin(vm, words);
-	} else if (result != 0) { /* a lock that does not live as long as QEMU is none */
-		give_back_unfit(vm, result, words);
-	} else {
+	if (result == 0)
 		graph_check(vm, on_new_checked);
-	}
+	else if (vm->sup == SUP_CHECKING) /* a lock that does not live as long as QEMU is none */
+		give_back_unfit(vm, result, words);
+	else if (supervisor_state_is_held(vm->sup))
+		vm_pin(vm, words);
+}
+
+static void plant_new(struct locks_job *job)
+{
+	if (job->lines_result < 0)
+		on_new_planted(job->vm, job->lines_result, strerror(-job->lines_result));
+	else
+		plant(job->vm, &job->images, &job->lines, on_new_planted, job->vm);
 }
 
 static void done_lock(struct locks_job *job, int result, const struct error *err)
@@ -142,17 +156,15 @@ static void done_lock(struct locks_job *job, int result, const struct error *err
 	struct vm *vm = job->vm;
 
 	vm->force_stale = false;
-	vm->unchecked |= job->lines.n > 0;
+	vm->unchecked |= job->lines.n > 0 || job->lines_result < 0;
 	if (result != 0) {
 		refusal_note(vm, result, &job->conflict, err);
 		vm_post(vm, SUP_EV_REFUSED);
-	} else if (!vm->unchecked || vm->sup != SUP_ACQUIRING) {
-		vm_post(vm, SUP_EV_ACQUIRED); /* a frozen QEMU takes nothing before it is thawed */
-		if (job->lines.n && vm->sup == SUP_RUNNING)
-			plant(vm, &job->images, &job->lines, on_new_planted, vm);
-	} else {
-		plant(vm, &job->images, &job->lines, on_new_planted, vm);
+		return;
 	}
+	vm_post(vm, vm->unchecked ? SUP_EV_ACQUIRED_NEW : SUP_EV_ACQUIRED);
+	if (vm->unchecked && (vm->sup == SUP_CHECKING || vm->sup == SUP_RUNNING))
+		plant_new(job);
 }
 
 static void late_lock(struct locks_job *job)

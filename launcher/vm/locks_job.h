@@ -25,6 +25,7 @@ struct locks_job {
 	char *text;
 	struct lock_conflict conflict;
 	struct life_lines lines;
+	int lines_result;              /* of copying them: what is locked stays locked */
 	struct resource_set resources; /* what is attached now */
 };
 

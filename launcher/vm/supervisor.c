@@ -105,9 +105,9 @@ const struct supervisor_step supervisor_steps[SUP_N_STATES][SUP_N_EVENTS] = {
 		[SUP_EV_STOPPED]         = GO(ACQUIRING, 0),
 		[SUP_EV_RESUMED]         = GO(THAWING, DO_FREEZE),
 		[SUP_EV_ACQUIRED]        = GO(PAUSED, 0),
+		[SUP_EV_ACQUIRED_NEW]    = GO(CHECKING, 0),
 		[SUP_EV_REFUSED]         = GO(RELEASED, DO_POLICY),
 		[SUP_EV_ACQUIRE_LATE]    = GO(UNDOING, 0),
-		[SUP_EV_UNFIT]           = GO(SAVING, DO_SAVE),
 		[SUP_EV_END_WANTED]      = GO(ENDING, DO_END_IDLE),
 		[SUP_EV_BLIND]           = GO(THAWING, DO_FREEZE),
 		ENDS,
@@ -118,9 +118,21 @@ const struct supervisor_step supervisor_steps[SUP_N_STATES][SUP_N_EVENTS] = {
 		[SUP_EV_RESUMED]         = GO(THAWING, DO_FREEZE),
 		[SUP_EV_ACQUIRE_WANTED]  = GO(ACQUIRING, 0), /* what is under way serves */
 		[SUP_EV_ACQUIRED]        = GO(SAVING, DO_SAVE), /* armed it is newer than what was saved */
+		[SUP_EV_ACQUIRED_NEW]    = GO(SAVING, DO_SAVE),
 		[SUP_EV_REFUSED]         = GO(RELEASED, 0),
 		[SUP_EV_END_WANTED]      = GO(ENDING, DO_END_IDLE),
 		[SUP_EV_BLIND]           = GO(THAWING, DO_FREEZE),
+		ENDS,
+	},
+	[SUP_CHECKING] = {
+		[SUP_EV_MONITOR_READY]   = GO(CHECKING, 0),
+		[SUP_EV_STOPPED]         = GO(CHECKING, 0),
+		[SUP_EV_RESUMED]         = GO(RUNNING, 0), /* under its locks; the check goes on */
+		[SUP_EV_ACQUIRED]        = GO(PAUSED, 0),
+		[SUP_EV_UNFIT]           = GO(SAVING, DO_SAVE),
+		[SUP_EV_LOCK_LOST]       = GO(LOST, DO_FREEZE | DO_POLICY),
+		[SUP_EV_END_WANTED]      = GO(ENDING, DO_END_IDLE), /* not all may be locked */
+		[SUP_EV_BLIND]           = GO(PAUSED, 0),
 		ENDS,
 	},
 	[SUP_RESUMING] = {
@@ -141,6 +153,7 @@ const struct supervisor_step supervisor_steps[SUP_N_STATES][SUP_N_EVENTS] = {
 		[SUP_EV_UNLOCK_FAILED]   = GO(THAWING, 0),
 		[SUP_EV_OUTGROWN]        = GO(THAWING, 0), /* held all along */
 		[SUP_EV_ACQUIRED]        = GO(RUNNING, DO_THAW),
+		[SUP_EV_ACQUIRED_NEW]    = GO(RUNNING, DO_THAW), /* frozen it could not be asked */
 		[SUP_EV_REFUSED]         = GO(FROZEN, DO_POLICY),
 		[SUP_EV_ACQUIRE_LATE]    = GO(THAWING, 0),
 		[SUP_EV_END_WANTED]      = GO(ENDING, DO_KILL),
@@ -183,6 +196,7 @@ const struct supervisor_step supervisor_steps[SUP_N_STATES][SUP_N_EVENTS] = {
 		[SUP_EV_UNLOCK_FAILED]   = GO(ENDING, 0),
 		[SUP_EV_OUTGROWN]        = GO(ENDING, 0),
 		[SUP_EV_ACQUIRED]        = GO(ENDING, 0),
+		[SUP_EV_ACQUIRED_NEW]    = GO(ENDING, 0),
 		[SUP_EV_REFUSED]         = GO(ENDING, 0),
 		[SUP_EV_ACQUIRE_LATE]    = GO(ENDING, 0),
 		[SUP_EV_CONT_FAILED]     = GO(ENDING, 0),
@@ -206,6 +220,7 @@ static const char *const state_names[SUP_N_STATES] = {
 	[SUP_RELEASED] = "released",
 	[SUP_ACQUIRING] = "acquiring",
 	[SUP_UNDOING] = "undoing",
+	[SUP_CHECKING] = "checking",
 	[SUP_RESUMING] = "resuming",
 	[SUP_THAWING] = "thawing",
 	[SUP_FROZEN] = "frozen",
@@ -237,6 +252,7 @@ static const char *const event_names[SUP_N_EVENTS] = {
 	[SUP_EV_ACQUIRE_WANTED] = "acquire-wanted",
 	[SUP_EV_RUN_WANTED] = "run-wanted",
 	[SUP_EV_ACQUIRED] = "acquired",
+	[SUP_EV_ACQUIRED_NEW] = "acquired-new",
 	[SUP_EV_REFUSED] = "refused",
 	[SUP_EV_ACQUIRE_LATE] = "acquire-late",
 	[SUP_EV_UNFIT] = "unfit",
@@ -253,6 +269,7 @@ static const bool held[SUP_N_STATES] = {
 	[SUP_DRAINING] = true,
 	[SUP_PAUSED] = true,
 	[SUP_SAVING] = true,
+	[SUP_CHECKING] = true,
 	[SUP_RESUMING] = true,
 };
 

@@ -9,7 +9,7 @@
  * what happens into events and performs the actions.
  *
  *	STARTING -> BOOTING -> RESUMING -> RUNNING -> DRAINING -> SAVING ->
- *	RELEASING -> RELEASED -> ACQUIRING -> PAUSED -> RESUMING ...
+ *	RELEASING -> RELEASED -> ACQUIRING (-> CHECKING) -> PAUSED -> RESUMING ...
  *
  * What must never happen is written down as properties of the whole table, in
  * tests/unit/test_supervisor.c.
@@ -26,6 +26,7 @@ enum supervisor_state {
 	SUP_RELEASED,  /* stopped, nothing held (or registered only) */
 	SUP_ACQUIRING, /* stopped: the locks are being taken again */
 	SUP_UNDOING,   /* the same, too late: what comes of it is given back */
+	SUP_CHECKING,  /* stopped, held: some of it is new to QEMU, and its graph is compared */
 	SUP_RESUMING,  /* held: 'cont' is on its way */
 	SUP_THAWING,   /* frozen by us, the locks are being taken */
 	SUP_FROZEN,    /* frozen by us: resumed behind our back, and the locks are not ours */
@@ -58,6 +59,7 @@ enum supervisor_event {
 	SUP_EV_ACQUIRE_WANTED,
 	SUP_EV_RUN_WANTED,
 	SUP_EV_ACQUIRED,     /* held, verified, armed */
+	SUP_EV_ACQUIRED_NEW, /* the same, and QEMU has to be asked and told about it yet */
 	SUP_EV_REFUSED,      /* busy, stale or an error; nothing is held */
 	SUP_EV_ACQUIRE_LATE, /* past its deadline, and still under way */
 	SUP_EV_UNFIT,        /* acquired, and QEMU must not go on with it all the same */

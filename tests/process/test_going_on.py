@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """From a pause back to running: by us, by force, and behind our back."""
 
+import os
 import signal
 
+import locks
 import procfs
 from deadline import wait_for
 from faketest import FakeTest, main
@@ -180,6 +182,56 @@ class BehindOurBack(FakeTest):
             vm.signal(signal.SIGTERM)
             self.assertEqual(vm.wait_end(), 0)
         self.assert_nothing_left(vm)
+
+
+class WhileItIsChecked(FakeTest):
+    """Held again, and QEMU is given what is new and asked what it has open: a RESUME in between."""
+
+    def resumed(self, vm, command):
+        vm.fake.tell(f"once {command} status running", f"once {command} event RESUME",
+                     f"once {command} delay-ms 300")
+
+    def test_it_goes_on_under_its_locks_and_gets_what_is_new(self):
+        vm = self.released()
+        more = self.disk("more.raw")
+        self.does("attach", "vm", "disk", more)
+        self.resumed(vm, "getfd")
+        self.does("resume", "vm")
+        vm.wait_state(run="running", lock="held")
+        self.assertFalse(vm.status()["frozen"])
+        wait_for("no life line was planted", lambda: any(
+            lock.start == locks.BYTE for lock in procfs.fd_locks(vm.qemu, more)))
+        for path in (vm.disk, more):
+            self.assert_held(path)
+        self.assertEqual(vm.fake.unlocked(), [])
+        self.does("pause", "vm")
+        self.assert_free(more)
+
+    def test_a_life_line_that_cannot_be_planted_pins_it(self):
+        vm = self.released()
+        self.does("attach", "vm", "disk", self.disk("more.raw"))
+        self.resumed(vm, "getfd")
+        vm.fake.tell("on getfd error GenericError no room")
+        self.does("resume", "vm")
+        wait_for("not pinned", lambda: "no room" in vm.status()["pinned"])
+        vm.wait_state(run="running", lock="held")
+
+    def test_an_image_that_somebody_else_has_freezes_it(self):
+        path, busy = self.disk("vm.raw"), self.disk("busy.raw")
+        with open(busy, "r+b") as opened, self.other_holds(busy):
+            os.set_inheritable(opened.fileno(), True)
+            vm = self.running("vm", "-incoming", "defer", *self.drive(path), run="inmigrate",
+                              lock="registered", pass_fds=(opened.fileno(),))
+            self.resumed(vm, "query-named-block-nodes")
+            vm.fake.tell('on query-named-block-nodes reply [{"node-name": "n", "drv": "file", "ro": false,'
+                         f' "file": "{busy}"}}]')
+            resume = self.in_background("resume", "vm")
+            self.wait_frozen(vm)
+            seen = self.settled(vm, lock="lost")
+            self.finished(resume)
+            self.assert_says("busy.raw", seen["cause_detail"])
+            vm.signal(signal.SIGTERM)
+            self.assertEqual(vm.wait_end(), 0)
 
 
 class Detach(FakeTest):

@@ -164,6 +164,27 @@ class BetweenSavedAndUnlocked(SlowTest):
         self.assert_says("second.raw was written without vmlatch", result.err)
 
 
+class WithoutALifeLine(SlowTest):
+    def test_what_was_locked_is_given_back(self):
+        # locked, verified and armed: and then there is no descriptor left for QEMU's copy
+        vm = self.released()
+        more = self.disk("more.raw")
+        self.does("attach", "vm", "disk", more)
+        self.hang("no-dup")
+        result = self.vmlatch("resume", "vm")
+        self.assertNotEqual(result.status, 0)
+        self.assert_says("Too many open files", result.err)
+        vm.wait_state(lock="released")
+        for path in (vm.disk, more):
+            self.assert_free(path)
+        self.assertIn(str(more), self.state_file("vm")["lock-text"])
+        self.assertEqual(vm.fake.commands().count("cont"), 1, "the one of the start")
+        self.go_on()
+        self.does("resume", "vm")  # what we armed ourselves has made nothing stale
+        self.assert_held(more)
+        self.assertEqual(vm.fake.unlocked(), [])
+
+
 class PastItsDeadline(SlowTest):
     def test_it_has_failed_and_its_late_success_is_undone(self):
         vm = self.released()

@@ -98,6 +98,7 @@ static enum supervisor_state go_well(enum supervisor_state state)
 		[SUP_RELEASING] = SUP_EV_UNLOCKED,
 		[SUP_ACQUIRING] = SUP_EV_ACQUIRED,
 		[SUP_UNDOING] = SUP_EV_ACQUIRED,
+		[SUP_CHECKING] = SUP_EV_ACQUIRED,
 		[SUP_RESUMING] = SUP_EV_RESUMED,
 		[SUP_THAWING] = SUP_EV_ACQUIRED,
 	};
@@ -108,7 +109,7 @@ static enum supervisor_state go_well(enum supervisor_state state)
 static void every_goal_is_reached_from_a_pause_if_all_goes_well(void **unused)
 {
 	static const enum supervisor_state from[] = { SUP_PAUSED, SUP_RELEASED, SUP_DRAINING,
-		SUP_RELEASING, SUP_ACQUIRING, SUP_UNDOING };
+		SUP_RELEASING, SUP_ACQUIRING, SUP_UNDOING, SUP_CHECKING };
 
 	(void)unused;
 	for (int goal = 0; goal < GOAL_N; goal++) {

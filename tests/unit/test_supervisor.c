@@ -29,15 +29,20 @@ static bool is_over(enum supervisor_state state)
 	return state == SUP_ENDING || state == SUP_DONE;
 }
 
+static bool is_gained(enum supervisor_event event)
+{
+	return event == SUP_EV_ACQUIRED || event == SUP_EV_ACQUIRED_NEW;
+}
+
 /* release appears only after drained (or gives back what came too late, or does not fit) */
 static bool release_only_after_drained(
 	enum supervisor_state s, enum supervisor_event e, const struct supervisor_step *c)
 {
 	/* or taken just now, for a guest that has not run since it was drained */
 	bool drained = (s == SUP_DRAINING && e == SUP_EV_DRAINED) ||
-		       (s == SUP_UNDOING && e == SUP_EV_ACQUIRED) ||
+		       (s == SUP_UNDOING && is_gained(e)) ||
 		       (s == SUP_RELEASING && e == SUP_EV_OUTGROWN) || /* not given up yet */
-		       (s == SUP_ACQUIRING && e == SUP_EV_UNFIT);
+		       (s == SUP_CHECKING && e == SUP_EV_UNFIT);
 
 	if ((c->actions & DO_UNLOCK) && !(s == SUP_SAVING && e == SUP_EV_SAVED))
 		return false;
@@ -52,10 +57,9 @@ static bool release_only_after_drained(
 static bool running_only_with_held_locks(
 	enum supervisor_state s, enum supervisor_event e, const struct supervisor_step *c)
 {
-	bool gained = e == SUP_EV_ACQUIRED || (s == SUP_STARTING && e == SUP_EV_CHILD_LOCKED) ||
+	bool gained = is_gained(e) || (s == SUP_STARTING && e == SUP_EV_CHILD_LOCKED) ||
 		      (s == SUP_RELEASING && e == SUP_EV_UNLOCK_FAILED) ||
-		      (s == SUP_RELEASING && e == SUP_EV_OUTGROWN && c->next == SUP_SAVING) ||
-		      (e == SUP_EV_UNFIT && c->next == SUP_SAVING); /* held, to be given back */
+		      (s == SUP_RELEASING && e == SUP_EV_OUTGROWN && c->next == SUP_SAVING);
 
 	if (supervisor_state_is_held(c->next) && !supervisor_state_is_held(s) && !gained)
 		return false;
@@ -63,7 +67,7 @@ static bool running_only_with_held_locks(
 		return false;
 	if (is_frozen(s) && c->next == SUP_RUNNING && !(c->actions & DO_THAW))
 		return false;
-	return !(c->actions & DO_THAW) || (is_frozen(s) && e == SUP_EV_ACQUIRED);
+	return !(c->actions & DO_THAW) || (is_frozen(s) && is_gained(e));
 }
 
 /* what is held is given up only by a release, by the guest's end, or frozen */
@@ -303,7 +307,7 @@ static void a_guest_that_would_run_without_locks_is_noticed(void **state)
 	{
 		struct supervisor_step cell = supervisor_steps[s][e];
 
-		if (supervisor_state_is_held(s) || e == SUP_EV_ACQUIRED ||
+		if (supervisor_state_is_held(s) || is_gained(e) ||
 			(s == SUP_STARTING && e == SUP_EV_CHILD_LOCKED) ||
 			(s == SUP_RELEASING && e == SUP_EV_UNLOCK_FAILED))
 			continue;
