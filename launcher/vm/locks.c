@@ -10,7 +10,7 @@
 #include "launcher/vm/locks_job.h"
 #include "launcher/vm/refusal.h"
 
-/* Past this a lock call counts as failed, whatever comes of it later. */
+/* Past this taking the locks counts as failed, whatever comes of it later. */
 #define LOCK_DEADLINE_MS 30000
 
 /* Inquire, with the stamps of now. */
@@ -155,6 +155,7 @@ static void done_lock(struct locks_job *job, int result, const struct error *err
 {
 	struct vm *vm = job->vm;
 
+	uv_timer_stop(&vm->lock_deadline);
 	vm->force_stale = false;
 	vm->unchecked |= job->lines.n > 0 || job->lines_result < 0;
 	if (result != 0) {
@@ -167,16 +168,24 @@ static void done_lock(struct locks_job *job, int result, const struct error *err
 		plant_new(job);
 }
 
-static void late_lock(struct locks_job *job)
+static void on_lock_late(uv_timer_t *timer)
 {
+	struct vm *vm = timer->data;
 	struct error err = { 0 };
 
 	error_set(&err, -ETIMEDOUT,
 		"the lock call has not ended after %d s: the file system or the "
 		"lock daemon does not answer",
 		LOCK_DEADLINE_MS / 1000);
-	refusal_note(job->vm, -ETIMEDOUT, NULL, &err);
-	vm_post(job->vm, SUP_EV_ACQUIRE_LATE);
+	refusal_note(vm, -ETIMEDOUT, NULL, &err);
+	vm_post(vm, SUP_EV_ACQUIRE_LATE);
+}
+
+void locks_await(struct vm *vm)
+{
+	vm->refusal = (struct error){ 0 };
+	vm->refusal_outcome = 0;
+	uv_timer_start(&vm->lock_deadline, on_lock_late, LOCK_DEADLINE_MS, 0);
 }
 
 void locks_lock(struct vm *vm)
@@ -185,16 +194,14 @@ void locks_lock(struct vm *vm)
 		.vm = vm,
 		.run = run_lock,
 		.done = done_lock,
-		.late = late_lock,
-		.deadline_ms = LOCK_DEADLINE_MS,
 		.force_stale = vm->force_stale,
 	};
 
-	vm->refusal = (struct error){ 0 };
-	vm->refusal_outcome = 0;
+	locks_await(vm);
 	if (plant_missing(vm, &vm->state.resources, &job.images) < 0 ||
 		locks_job_submit(&job) < 0) {
 		resource_set_finish(&job.images);
+		uv_timer_stop(&vm->lock_deadline);
 		refusal_note(vm, -ENOMEM, NULL, &(struct error){ .text = "out of memory" });
 		vm_post(vm, SUP_EV_REFUSED);
 	}

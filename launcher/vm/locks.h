@@ -13,6 +13,7 @@
 void locks_save(struct vm *vm);   /* -> SAVED, SAVE_FAILED */
 void locks_unlock(struct vm *vm); /* -> UNLOCKED, UNLOCK_FAILED */
 void locks_lock(struct vm *vm);   /* -> ACQUIRED, REFUSED (vm->refusal), ACQUIRE_LATE */
+void locks_await(struct vm *vm);  /* a lock() that is late gets its deadline anew */
 void locks_cont(struct vm *vm);   /* verify, 'cont' -> RESUMED, CONT_FAILED, LOCK_LOST */
 
 /* What becomes of a call that a client or the truth check has asked for. */

@@ -107,7 +107,7 @@ const struct supervisor_step supervisor_steps[SUP_N_STATES][SUP_N_EVENTS] = {
 		[SUP_EV_ACQUIRED]        = GO(PAUSED, 0),
 		[SUP_EV_ACQUIRED_NEW]    = GO(CHECKING, 0),
 		[SUP_EV_REFUSED]         = GO(RELEASED, DO_POLICY),
-		[SUP_EV_ACQUIRE_LATE]    = GO(UNDOING, 0),
+		[SUP_EV_ACQUIRE_LATE]    = GO(UNDOING, DO_POLICY),
 		[SUP_EV_END_WANTED]      = GO(ENDING, DO_END_IDLE),
 		[SUP_EV_BLIND]           = GO(THAWING, DO_FREEZE),
 		ENDS,
@@ -116,10 +116,10 @@ const struct supervisor_step supervisor_steps[SUP_N_STATES][SUP_N_EVENTS] = {
 		[SUP_EV_MONITOR_READY]   = GO(UNDOING, 0),
 		[SUP_EV_STOPPED]         = GO(UNDOING, 0),
 		[SUP_EV_RESUMED]         = GO(THAWING, DO_FREEZE),
-		[SUP_EV_ACQUIRE_WANTED]  = GO(ACQUIRING, 0), /* what is under way serves */
+		[SUP_EV_ACQUIRE_WANTED]  = GO(ACQUIRING, DO_AWAIT), /* what is under way serves */
 		[SUP_EV_ACQUIRED]        = GO(SAVING, DO_SAVE), /* armed it is newer than what was saved */
 		[SUP_EV_ACQUIRED_NEW]    = GO(SAVING, DO_SAVE),
-		[SUP_EV_REFUSED]         = GO(RELEASED, 0),
+		[SUP_EV_REFUSED]         = GO(RELEASED, DO_POLICY),
 		[SUP_EV_END_WANTED]      = GO(ENDING, DO_END_IDLE),
 		[SUP_EV_BLIND]           = GO(THAWING, DO_FREEZE),
 		ENDS,
@@ -155,7 +155,7 @@ const struct supervisor_step supervisor_steps[SUP_N_STATES][SUP_N_EVENTS] = {
 		[SUP_EV_ACQUIRED]        = GO(RUNNING, DO_THAW),
 		[SUP_EV_ACQUIRED_NEW]    = GO(RUNNING, DO_THAW), /* frozen it could not be asked */
 		[SUP_EV_REFUSED]         = GO(FROZEN, DO_POLICY),
-		[SUP_EV_ACQUIRE_LATE]    = GO(THAWING, 0),
+		[SUP_EV_ACQUIRE_LATE]    = GO(THAWING, DO_POLICY),
 		[SUP_EV_END_WANTED]      = GO(ENDING, DO_KILL),
 		[SUP_EV_BLIND]           = GO(THAWING, 0),
 		ENDS,

@@ -89,8 +89,9 @@ enum supervisor_action {
 		1 << 13,   /* the same while nothing is held: SIGKILL, unless QEMU is deactivated */
 	DO_KILL = 1 << 14, /* SIGKILL to QEMU */
 	DO_END = 1 << 15,  /* QEMU is dead: let go when its last write is done, leave */
+	DO_AWAIT = 1 << 16, /* the DO_LOCK that is under way has its time once more */
 };
-#define SUP_N_ACTIONS 16
+#define SUP_N_ACTIONS 17
 
 struct supervisor_step {
 	bool possible;

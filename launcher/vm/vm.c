@@ -36,6 +36,7 @@ static void (*const performers[SUP_N_ACTIONS])(struct vm *vm) = {
 	ending_idle,
 	ending_kill,
 	ending_finish,
+	locks_await,
 };
 
 /* What 'status' calls the state of the locks. */

@@ -58,7 +58,8 @@ struct vm {
 		uint64_t number;
 	} * planted; /* those that it was given by name, after its start */
 	size_t n_planted;
-	uint64_t lock_token; /* of the save that counts; an older one is passed over */
+	uv_timer_t lock_deadline; /* of taking the locks */
+	uint64_t lock_token;      /* of the save that counts; an older one is passed over */
 
 	struct spawn child;
 	uv_poll_t child_news, child_death, signals;

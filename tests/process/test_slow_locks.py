@@ -215,6 +215,46 @@ class PastItsDeadline(SlowTest):
         self.does("resume", "vm")
         self.assertEqual(vm.fake.unlocked(), [])
 
+    def pass_deadline(self, file="late"):
+        (self.slow / file).touch()
+        with self.control("vm") as other:
+            other.command("vmlatch-status")
+
+    def test_who_comes_later_waits_no_longer_than_the_first(self):
+        vm = self.released()
+        first = self.resuming(vm)
+        self.pass_deadline()
+        with self.assertRaisesRegex(QmpError, "does not answer"):
+            first.answer()
+        second = self.control("vm")
+        second.send("cont")
+        with self.control("vm") as other:
+            other.command("vmlatch-status")
+        self.pass_deadline("later")
+        with self.assertRaisesRegex(QmpError, "does not answer"):
+            second.answer()
+        self.assertEqual(vm.status()["lock_state"], "acquiring", "it hangs all the while")
+
+    def test_it_is_a_lock_failure_for_poweroff(self):
+        vm = self.released(options=("--on-lock-failure", "poweroff"))
+        self.resuming(vm)
+        self.pass_deadline()
+        wait_for("QEMU lives", lambda: not procfs.alive(vm.qemu))
+        self.go_on()
+        self.assertEqual(vm.wait_end(), 76)
+        self.assert_nothing_left(vm)
+
+    def test_it_is_a_lock_failure_for_poweroff_of_a_frozen_vm_too(self):
+        vm = self.released(options=("--on-lock-failure", "poweroff"))
+        self.resuming(vm)
+        vm.fake.tell("status running", "event RESUME", wait=False)
+        self.wait_frozen(vm)
+        self.pass_deadline()
+        wait_for("QEMU lives", lambda: not procfs.alive(vm.qemu))
+        self.go_on()
+        self.assertEqual(vm.wait_end(), 76)
+        self.assert_nothing_left(vm)
+
 
 if __name__ == "__main__":
     main()

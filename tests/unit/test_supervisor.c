@@ -165,6 +165,29 @@ static bool locks_are_taken_only_when_none_are_held(
 	return !c->possible || s != SUP_LOST || c->next == SUP_LOST || is_over(c->next);
 }
 
+/* what could not be taken, in time or at all, and what was lost is for --on-lock-failure */
+static bool a_lock_failure_follows_the_policy(
+	enum supervisor_state s, enum supervisor_event e, const struct supervisor_step *c)
+{
+	bool failed = e == SUP_EV_REFUSED || e == SUP_EV_ACQUIRE_LATE || e == SUP_EV_LOCK_LOST;
+
+	/* once is enough, and an end is on its way */
+	if (!failed || !c->possible || s == SUP_LOST || is_over(s))
+		return true;
+	return c->actions & DO_POLICY;
+}
+
+/* whoever waits for the locks waits with a deadline; nobody waits for what is not under way */
+static bool acquiring_has_a_deadline(
+	enum supervisor_state s, enum supervisor_event e, const struct supervisor_step *c)
+{
+	(void)e;
+	if ((c->actions & DO_AWAIT) && s != SUP_UNDOING)
+		return false;
+	return c->next != SUP_ACQUIRING || s == SUP_ACQUIRING ||
+	       (c->actions & (DO_LOCK | DO_AWAIT));
+}
+
 typedef bool (*property_fn)(
 	enum supervisor_state s, enum supervisor_event e, const struct supervisor_step *c);
 
@@ -180,6 +203,8 @@ static const struct {
 	{ "a refused start never execs", a_refused_start_never_execs },
 	{ "two end requests end every VM", two_end_requests_end_every_vm },
 	{ "death ends everything", death_ends_everything },
+	{ "a lock failure follows the policy", a_lock_failure_follows_the_policy },
+	{ "acquiring has a deadline", acquiring_has_a_deadline },
 	{ "locks are taken only when none are held", locks_are_taken_only_when_none_are_held },
 };
 #define N_PROPERTIES (sizeof(properties) / sizeof(properties[0]))
@@ -259,7 +284,7 @@ static void an_action_that_safety_hangs_on_is_missed(void **state)
 {
 	/* what safety hangs on in every cell that has it */
 	static const unsigned vital[] = { DO_FREEZE, DO_UNLOCK, DO_KILL, DO_FORWARD, DO_END_IDLE,
-		DO_END, DO_ADMIT, DO_THAW };
+		DO_END, DO_ADMIT, DO_THAW, DO_AWAIT };
 	int tried = 0;
 
 	(void)state;
