@@ -18,12 +18,13 @@
 #define FIRST_WAIT_MS 5
 #define LAST_WAIT_MS  250
 #define SCAN_AFTER_MS 1000 /* looking through /proc is dear */
+#define PROBE_MS      2000 /* what it asks of the file system takes no time */
 
 static struct last_io {
 	void (*done)(struct vm *vm);
 	uint64_t wait_ms;
 	uint64_t waited_ms;
-	bool told;
+	const char *told;
 } waiting;
 
 enum { ALL_FREE, STILL_LOCKED };
@@ -95,17 +96,35 @@ static void on_timer(uv_timer_t *timer)
 	probe(timer->data);
 }
 
+/* There is no giving up: before the last write nobody else may have the disk. But it is said. */
+static void tell(struct vm *vm, const char *what)
+{
+	if (waiting.told == what)
+		return;
+	waiting.told = what;
+	log_notice("%s", what);
+	vm_set_text(&vm->state.held_because, what);
+	vm_save_state(vm);
+}
+
+static void late_probe(struct locks_job *job)
+{
+	tell(job->vm, "QEMU is dead, but whether its last write is done cannot be asked: a lock "
+		      "call hangs, the file system or the lock daemon does not answer");
+}
+
 static void done_probe(struct locks_job *job, int result, const struct error *err)
 {
 	(void)err;
 	if (result == ALL_FREE) {
+		if (waiting.told)
+			vm_set_text(&job->vm->state.held_because, NULL);
 		waiting.done(job->vm);
 		return;
 	}
-	if (waiting.waited_ms > SCAN_AFTER_MS && !waiting.told) {
-		log_notice("QEMU is dead, its last write is not done: the locks stay until it is");
-		waiting.told = true;
-	}
+	if (waiting.waited_ms > SCAN_AFTER_MS)
+		tell(job->vm,
+			"QEMU is dead, its last write is not done: the locks stay until it is");
 	uv_timer_start(&job->vm->last_io_timer, on_timer, waiting.wait_ms, 0);
 	waiting.waited_ms += waiting.wait_ms;
 	waiting.wait_ms = waiting.wait_ms * 2 < LAST_WAIT_MS ? waiting.wait_ms * 2 : LAST_WAIT_MS;
@@ -113,11 +132,17 @@ static void done_probe(struct locks_job *job, int result, const struct error *er
 
 static void probe(struct vm *vm)
 {
-	struct locks_job job = { .vm = vm, .run = run_probe, .done = done_probe };
+	struct locks_job job = {
+		.vm = vm,
+		.run = run_probe,
+		.done = done_probe,
+		.late = late_probe,
+		.deadline_ms = PROBE_MS,
+		.token = waiting.waited_ms,
+	};
 
-	job.token = waiting.waited_ms;
-	if (locks_job_submit(&job) < 0)
-		waiting.done(vm);
+	if (locks_job_submit(&job) < 0) /* out of memory, which may pass */
+		uv_timer_start(&vm->last_io_timer, on_timer, LAST_WAIT_MS, 0);
 }
 
 void last_io_wait(struct vm *vm, void (*done)(struct vm *vm))

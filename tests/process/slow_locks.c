@@ -11,7 +11,7 @@
 
 /*
  * Preloaded into vmlatch by a test: lock calls hang while SLOW_LOCKS_DIR has a
- * file named after them ("lock", "unlock", "xattr"), and leave a file
+ * file named after them ("lock", "unlock", "probe", "xattr"), and leave a file
  * "NAME.waits" when they begin to. No descriptor is duplicated while there is a
  * file "no-dup". The monotonic clock is an hour ahead as soon
  * as there is a file "late" (two: "later"), so that deadlines can be met without waiting.
@@ -62,6 +62,8 @@ static int pass_fcntl(const char *symbol, int fd, int command, void *argument)
 
 	if (command == F_OFD_SETLK && want->l_start < 100)
 		hang_while(want->l_type == F_UNLCK ? "unlock" : "lock");
+	if (command == F_OFD_GETLK && want->l_start > 100)
+		hang_while("probe");
 	if (command == F_DUPFD_CLOEXEC && is_there("no-dup")) {
 		errno = EMFILE;
 		return -1;

@@ -164,6 +164,25 @@ class BetweenSavedAndUnlocked(SlowTest):
         self.assert_says("second.raw was written without vmlatch", result.err)
 
 
+class LastWrite(SlowTest):
+    def test_that_cannot_be_asked_for_keeps_the_locks_and_is_told(self):
+        vm = self.one_disk(env=self.preloaded)
+        self.hang("probe")
+        self.kill(vm.qemu)
+        self.wait_hanging("probe")
+        self.assertNotIn("last write", vm.err)
+        (self.slow / "late").touch()
+        with self.control("vm") as other:
+            other.command("vmlatch-status")
+        wait_for("nothing is said", lambda: "last write" in vm.err)
+        self.assert_says("a lock call hangs", vm.status()["held_because"])
+        self.assert_says("a lock call hangs", self.vmlatch("status", "vm").out)
+        self.assert_held(vm.disk)
+        self.go_on()
+        self.assertEqual(vm.wait_end(), -signal.SIGKILL)
+        self.assert_nothing_left(vm)
+
+
 class WithoutALifeLine(SlowTest):
     def test_what_was_locked_is_given_back(self):
         # locked, verified and armed: and then there is no descriptor left for QEMU's copy
