@@ -78,12 +78,6 @@ static void do_release(struct vm *vm, struct qmp_request *request)
 
 static void do_acquire(struct vm *vm, struct qmp_request *request)
 {
-	vm->force_stale =
-		json_is_true(json_object_get(qmp_request_arguments(request), "force-stale"));
-	if (vm->force_stale)
-		log_warning(
-			"resumed by force: nobody checks whether somebody else has written to its "
-			"disks meanwhile");
 	control_wait(vm, request, GOAL_HELD, NULL);
 }
 

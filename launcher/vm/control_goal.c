@@ -43,6 +43,14 @@ static void fail(struct vm *vm, const struct waiting *waiting, const char *why)
 	qmp_request_fail(waiting->request, class, "%s", why);
 }
 
+/* What a user insists on is for this one acquire, not for others who wait for the same. */
+static bool is_forced(const struct waiting *waiting)
+{
+	return waiting->goal == GOAL_HELD &&
+	       json_is_true(
+		       json_object_get(qmp_request_arguments(waiting->request), "force-stale"));
+}
+
 /* True: it has been answered (or will be by its then()), and is done with. */
 static bool advance(struct vm *vm, struct waiting *waiting)
 {
@@ -56,6 +64,7 @@ static bool advance(struct vm *vm, struct waiting *waiting)
 		if (vm->n_pending)
 			return false; /* that may change the state: its turn comes behind it */
 		waiting->tried = tried;
+		vm->force_stale = is_forced(waiting);
 		vm_post(vm, step.event);
 		return false;
 	case GOAL_FAILED:

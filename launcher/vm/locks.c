@@ -156,7 +156,6 @@ static void done_lock(struct locks_job *job, int result, const struct error *err
 	struct vm *vm = job->vm;
 
 	uv_timer_stop(&vm->lock_deadline);
-	vm->force_stale = false;
 	vm->unchecked |= job->lines.n > 0 || job->lines_result < 0;
 	if (result != 0) {
 		refusal_note(vm, result, &job->conflict, err);
@@ -197,6 +196,9 @@ void locks_lock(struct vm *vm)
 		.force_stale = vm->force_stale,
 	};
 
+	if (vm->force_stale)
+		log_warning("resumed by force: nobody checks whether somebody else has written to "
+			    "its disks meanwhile");
 	locks_await(vm);
 	if (plant_missing(vm, &vm->state.resources, &job.images) < 0 ||
 		locks_job_submit(&job) < 0) {

@@ -93,8 +93,6 @@ static void vm_tell(struct vm *vm, enum supervisor_state before)
 		uv_timer_stop(&vm->release_timer);
 		uv_timer_start(&vm->tidy_timer, on_quiet, QUIET_MS, 0);
 	}
-	if (supervisor_state_is_held(vm->sup))
-		vm->force_stale = false; /* there is nothing to force: it is not for later */
 	vm->state.lock_state = locks;
 	if (changed || vm->sup != before)
 		vm_save_state(vm);
@@ -110,6 +108,7 @@ static void vm_step(struct vm *vm, enum supervisor_event event)
 	int i;
 
 	if (!step->possible) {
+		vm->force_stale = false;
 		log_debug("'%s' cannot happen in state '%s': passed over",
 			supervisor_event_name(event), supervisor_state_name(vm->sup));
 		control_settle(vm); /* who waited for its turn behind it has it now */
@@ -122,6 +121,7 @@ static void vm_step(struct vm *vm, enum supervisor_event event)
 		if (step->actions & 1u << i)
 			performers[i](vm);
 	}
+	vm->force_stale = false; /* used or not: it is not for later */
 	vm_tell(vm, before);
 }
 

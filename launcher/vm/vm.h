@@ -85,7 +85,7 @@ struct vm {
 
 	struct error refusal; /* why the last acquire failed */
 	int refusal_outcome;  /* LOCK_BUSY, LOCK_STALE or -errno; 0: none */
-	bool force_stale;     /* for the next acquire */
+	bool force_stale;     /* for the acquire that is wanted now, and no other */
 	struct {
 		int signal;        /* that asked for the end; 0: a 'quit' */
 		bool seen_by_qemu; /* the terminal has sent it to QEMU too */

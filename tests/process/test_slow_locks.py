@@ -204,6 +204,39 @@ class WithoutALifeLine(SlowTest):
         self.assertEqual(vm.fake.unlocked(), [])
 
 
+class Forced(SlowTest):
+    def test_is_the_acquire_of_who_asked_for_it_and_no_other(self):
+        vm = self.released()
+        self.write_to(vm.disk)
+        plain = self.resuming(vm)
+        forced, other = self.control("vm"), self.control("vm")
+        forced.command("vmlatch-status")
+        forced.send("vmlatch-acquire", force_stale=True)
+        other.command("vmlatch-status")  # the line before has been read
+        self.go_on()
+        with self.assertRaisesRegex(QmpError, "VmlatchStale"):
+            plain.answer()
+        forced.answer()
+        self.assert_says("resumed by force", vm.err)
+        self.assert_held(vm.disk)
+
+    def test_is_not_the_next_acquire_when_its_own_was_not_needed(self):
+        vm = self.released()
+        plain = self.resuming(vm)
+        forced = self.control("vm")
+        forced.command("vmlatch-status")
+        forced.send("vmlatch-acquire", force_stale=True)
+        with self.control("vm") as other:
+            other.command("vmlatch-status")
+        self.go_on()
+        plain.answer()
+        forced.answer()
+        self.assertNotIn("resumed by force", vm.err, "all was held")
+        self.does("pause", "vm")
+        self.write_to(vm.disk)
+        self.assertNotEqual(self.vmlatch("resume", "vm").status, 0)
+
+
 class PastItsDeadline(SlowTest):
     def test_it_has_failed_and_its_late_success_is_undone(self):
         vm = self.released()
