@@ -160,6 +160,12 @@ void boot_refuse(struct vm *vm)
 	log_error("nothing was started.%s%s", vm->way_out.text[0] ? " " : "", vm->way_out.text);
 }
 
+/* Nothing has let it run yet: our -S or the user's. Else it ran, and was stopped. */
+static bool has_not_run(const struct vm *vm, const char *status)
+{
+	return vm->plan->verified || (status && strcmp(status, "prelaunch") == 0);
+}
+
 static void on_boot_status(void *data, const struct qmp_reply *reply)
 {
 	struct vm *vm = data;
@@ -172,9 +178,13 @@ static void on_boot_status(void *data, const struct qmp_reply *reply)
 		vm_post(vm, SUP_EV_BOOT_RUNNING);
 	} else if (vm->plan->verified && !vm->stay) {
 		vm_post(vm, SUP_EV_BOOT_RUN);
-	} else {
-		vm_set_cause(vm, CAUSE_USER, "it was started with -S");
+	} else if (has_not_run(vm, status)) {
+		vm_set_cause(vm, CAUSE_USER,
+			vm->plan->user_stopped ? "it was started with -S"
+					       : "it was stopped before it ran");
 		vm_post(vm, SUP_EV_BOOT_STAY);
+	} else {
+		vm_post(vm, SUP_EV_BOOT_STOPPED);
 	}
 }
 

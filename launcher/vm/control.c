@@ -34,14 +34,20 @@ static void pass_to_qemu(struct vm *vm, struct qmp_request *request)
 				 .data = request });
 }
 
-/* Before the guest has run a 'stop' counts as -S; a guest that stands needs none. */
+/*
+ * Before the guest has run a 'stop' counts as -S; a guest that stands needs none.
+ * One that was started directly may run before we know of it.
+ */
 static void do_stop(struct vm *vm, struct qmp_request *request)
 {
-	if (vm->sup == SUP_RUNNING || vm->sup == SUP_RESUMING) {
+	bool starting = vm->sup == SUP_STARTING || vm->sup == SUP_BOOTING;
+	bool direct = !vm->plan->verified && !vm->plan->incoming;
+
+	if (vm->sup == SUP_RUNNING || vm->sup == SUP_RESUMING || (starting && direct)) {
 		pass_to_qemu(vm, request);
 		return;
 	}
-	if (vm->sup == SUP_STARTING || vm->sup == SUP_BOOTING)
+	if (starting)
 		vm->stay = true;
 	qmp_request_reply(request, NULL);
 }

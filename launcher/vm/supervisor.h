@@ -43,6 +43,7 @@ enum supervisor_event {
 	SUP_EV_BOOT_RUN,         /* the block graph is what is locked: let the guest run */
 	SUP_EV_BOOT_STAY,        /* the same, and the user wants the guest to wait (-S) */
 	SUP_EV_BOOT_RUNNING,     /* the guest runs already (direct start) */
+	SUP_EV_BOOT_STOPPED,     /* it ran already, and something has stopped it (direct start) */
 	SUP_EV_BOOT_REGISTERED,  /* nothing is to be held yet (-incoming) */
 	SUP_EV_BOOT_REFUSED,     /* the block graph has what cannot be locked */
 	SUP_EV_STOPPED,          /* QEMU says STOP */

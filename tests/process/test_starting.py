@@ -159,6 +159,46 @@ class Scale(FakeTest):
                 self.assert_free(paths[-1])
 
 
+class Direct(FakeTest):
+    """QEMU is not told to wait: what happens to the guest before its graph is compared is no -S."""
+
+    def start_direct(self, *more, script=()):
+        path = self.disk("disk.raw")
+        vm = self.start("vm", *self.drive(path), *more, options=("--start", "direct"), script=script)
+        vm.disk = path
+        return vm
+
+    def test_guest_that_is_stopped_at_once_has_its_own_cause_and_gives_the_locks_back(self):
+        for status, cause in {"paused": "user", "watchdog": "watchdog", "io-error": "io-error"}.items():
+            with self.subTest(status):
+                vm = self.start_direct(script=[f"once query-named-block-nodes status {status}",
+                                               "once query-named-block-nodes event STOP"])
+                vm.wait_state(run=status, lock="released")
+                seen = vm.status()
+                self.assertEqual(seen["cause"], cause)
+                self.assertNotIn("-S", seen.get("cause_detail") or "")
+                self.assert_free(vm.disk)
+                self.does("resume", "vm")
+                self.assert_held(vm.disk)
+                self.does("stop", "vm")
+                vm.wait_end()
+
+    def test_guest_with_minus_s_waits_for_its_user(self):
+        vm = self.start_direct("-S")
+        seen = vm.wait_state(run="prelaunch", lock="held")
+        self.assertEqual(seen["cause"], "user")
+        self.assert_says("-S", seen["cause_detail"])
+        self.assert_held(vm.disk)
+
+    def test_guest_is_really_stopped_by_a_stop_before_the_comparison_is_over(self):
+        vm = self.start_direct(script=["once query-named-block-nodes delay-ms 500"])
+        vm.fake.wait_command("query-named-block-nodes")
+        with self.control("vm") as client:
+            client.command("stop")
+        vm.wait_state(run="paused", lock="released")
+        self.assertIn("stop", vm.fake.commands())
+
+
 class Killed(FakeTest):
     def waiting_child(self, path):
         """A child that waits for a busy lock."""
