@@ -11,7 +11,7 @@
 
 /*
  * Preloaded into vmlatch by a test: lock calls hang while SLOW_LOCKS_DIR has a
- * file named after them ("lock", "unlock", "probe", "xattr"), and leave a file
+ * file named after them ("lock", "unlock", "probe", "read", "xattr"), and leave a file
  * "NAME.waits" when they begin to. No descriptor is duplicated while there is a
  * file "no-dup". The monotonic clock is an hour ahead as soon
  * as there is a file "late" (two: "later"), so that deadlines can be met without waiting.
@@ -91,6 +91,14 @@ EXPORT int fsetxattr(int fd, const char *name, const void *value, size_t size, i
 
 	hang_while("xattr");
 	return next(fd, name, value, size, flags);
+}
+
+EXPORT ssize_t fgetxattr(int fd, const char *name, void *value, size_t size)
+{
+	ssize_t (*next)(int, const char *, void *, size_t) = dlsym(RTLD_NEXT, "fgetxattr");
+
+	hang_while("read");
+	return next(fd, name, value, size);
 }
 
 EXPORT int clock_gettime(clockid_t clock, struct timespec *now)

@@ -6,7 +6,7 @@ import signal
 import time
 
 from deadline import wait_for
-from faketest import DRAIN, QUESTIONS, FakeTest, main
+from faketest import DRAIN, QUESTIONS, STOP, FakeTest, main
 
 # facts.md: QEMU leaves these by itself
 NEVER_IN = ("finish-migrate", "save-vm", "restore-vm", "debug", "colo", "suspended", "inmigrate")
@@ -39,6 +39,22 @@ class Order(FakeTest):
         before = len(vm.fake.commands())
         self.does("pause", "vm")
         self.assertEqual(vm.fake.commands(before), ["stop", *DRAIN])
+
+    def test_of_a_release_has_one_deactivation_a_pause_even_if_qemu_refuses_it(self):
+        # how far QEMU has come with it is not known, and a second one may abort it
+        vm = self.one_disk()
+        command = "xen-save-devices-state"
+        vm.fake.tell(f"once {command} error GenericError not now", *STOP)
+        self.assert_stays_held(vm, f"{command}: not now")
+        for _ in range(2):
+            self.assertNotEqual(self.vmlatch("pause", "vm").status, 0)
+            vm.fake.tell("event JOB_STATUS_CHANGE {}", "event STOP")
+            self.assert_stays_held(vm, "not known")
+        self.assertEqual(vm.fake.commands().count(command), 1)
+        self.does("resume", "vm")
+        self.does("pause", "vm")
+        self.assertEqual(vm.fake.commands().count(command), 2, "the next pause's")
+        self.assert_free(vm.disk)
 
     def test_that_never_ends_is_told_meanwhile(self):
         vm = self.one_disk()

@@ -1,50 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Lock calls that hang, by a preloaded library (slow_locks.c), and what happens meanwhile."""
+"""Lock calls that hang, and what happens meanwhile."""
 
-import os
 import signal
 
 import locks
 import procfs
 from deadline import wait_for
-from faketest import FakeTest, main
 from qmp import QmpError
-
-
-class SlowTest(FakeTest):
-    def setUp(self):
-        super().setUp()
-        self.slow = self.dir / "slow"
-        self.slow.mkdir()
-        self.environment["SLOW_LOCKS_DIR"] = str(self.slow)
-        # an address sanitizer wants to come first, and need not
-        asan = self.environment.get("ASAN_OPTIONS", "")
-        self.environment["ASAN_OPTIONS"] = asan + ":verify_asan_link_order=0"
-        self.preloaded = dict(self.environment, LD_PRELOAD=os.environ["SLOW_LOCKS"])
-        self.addCleanup(self.go_on)
-
-    def go_on(self):
-        for path in self.slow.iterdir():
-            path.unlink()
-
-    def released(self, name="vm", **more):
-        return super().released(name, env=self.preloaded, **more)
-
-    def hang(self, *calls):
-        for call in calls:
-            (self.slow / call).touch()
-
-    def wait_hanging(self, call):
-        wait_for(f"no {call} hangs", (self.slow / f"{call}.waits").exists)
-
-    def resuming(self, vm):
-        """A client that waits for the guest to go on, and for a lock call that hangs."""
-        self.hang("lock")
-        client = self.control("vm")
-        client.send("cont")
-        self.wait_hanging("lock")
-        vm.wait_state(lock="acquiring")  # written while the call hangs already
-        return client
+from slowtest import SlowTest, main
 
 
 class WhileItHangs(SlowTest):
@@ -59,6 +22,17 @@ class WhileItHangs(SlowTest):
         client.answer()
         self.assertEqual(vm.fake.unlocked(), [])
         self.assert_held(vm.disk)
+
+    def test_stop_ends_the_vm_when_it_goes_on(self):
+        vm = self.released()
+        self.resuming(vm)
+        stop = self.in_background("stop", "vm")
+        wait_for("QEMU lives", lambda: not procfs.alive(vm.qemu))
+        self.go_on()
+        self.assertEqual(self.finished(stop)[0], 0)
+        self.assertEqual(vm.wait_end(), 0)
+        self.assertEqual(vm.fake.commands().count("cont"), 1, "the one of the start")
+        self.assert_nothing_left(vm)
 
     def test_sigterm_ends_the_vm_when_it_goes_on(self):
         vm = self.released()
@@ -102,6 +76,19 @@ class WhileItHangs(SlowTest):
         wait_for("QEMU stays frozen", lambda: procfs.state(vm.qemu) != "T")
         vm.wait_state(run="running", lock="held")
         self.assert_held(vm.disk)
+
+    def test_a_look_at_what_is_saved_a_resume_is_no_release_any_more(self):
+        vm = self.saving()
+        vm.fake.tell("status running", "event RESUME")
+        vm.wait_state(run="running", lock="held")  # it does not wait for what hangs
+        self.go_on()
+        self.does("inquire", "vm")  # behind it, on the same thread
+        self.assertEqual(vm.status()["lock_state"], "held")
+        self.assert_held(vm.disk)
+        self.assertEqual(vm.fake.unlocked(), [])
+        self.assertFalse(vm.status()["frozen"])
+        self.does("pause", "vm")
+        self.assert_free(vm.disk)
 
     def test_an_unlock_sigterm_ends_the_vm(self):
         vm = self.one_disk(env=self.preloaded)
