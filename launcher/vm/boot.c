@@ -132,15 +132,18 @@ int boot_watch(struct vm *vm, struct error *err)
 void boot_admit(struct vm *vm)
 {
 	struct error err = { 0 };
+	int status = EX_OSERR;
 	int ret;
 
 	/* what is admitted is written down first: it may be all that is left of us */
 	vm->state.lock_state = vm->plan->incoming ? VM_LOCK_REGISTERED : VM_LOCK_HELD;
 	ret = vm_save_state(vm);
-	if (ret < 0)
+	if (ret < 0) {
 		error_set(&err, ret, "%s cannot be written: %s", STATE_FILE, strerror(-ret));
-	else
+		status = EX_CANTCREAT;
+	} else {
 		ret = monitor_connect(vm, &err);
+	}
 	if (ret == 0) {
 		ret = spawn_admit(vm->child.socket);
 		if (ret < 0)
@@ -149,7 +152,7 @@ void boot_admit(struct vm *vm)
 	}
 	if (ret == 0)
 		return;
-	note_refusal(vm, EX_OSERR, &err);
+	note_refusal(vm, status, &err);
 	vm_post(vm, SUP_EV_BOOT_REFUSED);
 }
 

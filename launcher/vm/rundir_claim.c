@@ -119,6 +119,14 @@ static int clear_leftovers(const struct rundir *rundir, struct error *err)
 	return 0;
 }
 
+/* What a claim has made. Not empty: somebody else has claimed it by now, and keeps it. */
+static void remove_claim(const struct rundir *rundir)
+{
+	if (rundir->lock_fd >= 0)
+		unlinkat(rundir->fd, RUNDIR_LOCK, 0);
+	unlinkat(rundir->root_fd, rundir->name, AT_REMOVEDIR);
+}
+
 /* One attempt; what it opened stays in @rundir. */
 static int try_claim(struct rundir *rundir, struct error *err)
 {
@@ -128,8 +136,12 @@ static int try_claim(struct rundir *rundir, struct error *err)
 	if (rundir->fd < 0)
 		return rundir->fd == -ENOENT ? CLAIM_AGAIN : rundir->fd;
 	rundir->lock_fd = rundir_lock_open(rundir->fd, err);
-	if (rundir->lock_fd < 0)
-		return rundir->lock_fd == -ENOENT ? CLAIM_AGAIN : rundir->lock_fd;
+	if (rundir->lock_fd == -ENOENT)
+		return CLAIM_AGAIN;
+	if (rundir->lock_fd < 0) {
+		remove_claim(rundir);
+		return rundir->lock_fd;
+	}
 	ret = rundir_lock_take(rundir->lock_fd, err);
 	if (ret < 0)
 		return ret;
@@ -139,7 +151,12 @@ static int try_claim(struct rundir *rundir, struct error *err)
 		!same_file(rundir->lock_fd, rundir->fd, RUNDIR_LOCK))
 		return CLAIM_AGAIN;
 	ret = clear_leftovers(rundir, err);
-	return ret ? ret : rundir_lock_sign(rundir->lock_fd, err);
+	if (ret)
+		return ret;
+	ret = rundir_lock_sign(rundir->lock_fd, err);
+	if (ret < 0)
+		remove_claim(rundir);
+	return ret;
 }
 
 static void drop_claim(struct rundir *rundir)
@@ -180,9 +197,7 @@ void rundir_remove(struct rundir *rundir)
 	if (rundir->lock_fd < 0)
 		return;
 	remove_contents(rundir->fd);
-	unlinkat(rundir->fd, RUNDIR_LOCK, 0);
-	/* not empty: somebody has claimed it since the line above, and keeps it */
-	unlinkat(rundir->root_fd, rundir->name, AT_REMOVEDIR);
+	remove_claim(rundir);
 	drop_claim(rundir);
 	free(take_ptr(rundir->path));
 }

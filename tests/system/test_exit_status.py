@@ -172,6 +172,60 @@ class OurOwn(VmTest):
         said = self.refused(73, "vm", *self.drive(disk), options=["--qmp", socket])
         self.assert_says(str(socket), said)
 
+    def mounted(self, options):
+        """The runtime directory as a small file system of its own."""
+        need_root()
+        self.runtime.mkdir(mode=0o700, exist_ok=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "vmlatch-test", self.runtime], check=True)
+        self.addCleanup(subprocess.run, ["umount", "-l", self.runtime], stderr=subprocess.DEVNULL)
+
+    def fill(self):
+        with open(self.runtime / "ballast", "wb", buffering=0) as file, self.assertRaises(OSError):
+            while True:
+                file.write(bytes(4096))
+
+    def test_73_for_a_runtime_directory_that_is_read_only(self):
+        disk = self.disk("a.raw")
+        self.mounted("mode=0700,ro")
+        said = self.refused(73, "vm", *self.drive(disk))
+        self.assert_says(f"{self.runtime}.*Read-only file system", said)
+        self.assert_free(disk)
+
+    def test_73_for_a_runtime_directory_that_is_full(self):
+        disk = self.disk("a.raw")
+        self.mounted("mode=0700,size=64k")
+        self.fill()
+        said = self.refused(73, "vm", *self.drive(disk))
+        self.assert_says(f"{self.runtime}.*No space left", said)
+        self.assertEqual(os.listdir(self.runtime), ["ballast"])
+        self.assert_free(disk)
+        (self.runtime / "ballast").unlink()
+        self.running("vm", *self.drive(disk))
+
+    def test_73_for_a_runtime_directory_that_has_no_room_for_names(self):
+        disk = self.disk("a.raw")
+        for inodes in range(1, 7):  # its own, and as many names as one fewer
+            with self.subTest(inodes):
+                self.mounted(f"mode=0700,nr_inodes={inodes}")
+                said = self.refused(73, "vm", *self.drive(disk))
+                self.assert_says("No space left", said)
+                self.assertEqual(os.listdir(self.runtime), [])
+                self.assert_free(disk)
+
+    def test_of_a_vm_whose_runtime_directory_fills_up_is_its_own_and_it_keeps_its_locks(self):
+        disk = self.disk("a.raw")
+        self.mounted("mode=0700,size=64k")
+        vm = self.running("vm", *self.drive(disk))
+        self.fill()
+        said = self.fails(69, "pause", "vm")
+        self.assert_says("state.json cannot be written", said)
+        self.assert_held(disk)
+        (self.runtime / "ballast").unlink()
+        self.does("pause", "vm")
+        self.assert_free(disk)
+        self.does("stop", "vm")
+        self.assertEqual(vm.wait_end(), 0)
+
     def test_77_for_an_image_that_qemus_user_may_not_open(self):
         need_root()
         disk = self.disk("private.raw")
