@@ -68,14 +68,6 @@ class ByTheUser(VmTest):
         vm.wait_state(run="paused", lock="released")
         self.assert_free(disk)
 
-    def test_of_a_pinned_vm_keeps_the_locks_and_says_why(self):
-        disk, socket = self.guest("halt"), self.dir / "mine.sock"
-        vm = self.running("vm", *self.drive(disk), "-qmp", f"unix:{socket},server=on,wait=off")
-        said = self.fails(69, "pause", "vm")
-        self.assert_says("pinned|-qmp|monitor", said)
-        vm.wait_state(lock="held")
-        self.assert_held(disk)
-
     def test_with_release_on_none_keeps_the_locks(self):
         disk = self.guest("halt")
         self.running("vm", *self.drive(disk), options=["--release-on", "none"])
