@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "launcher/disks/chain_walk.h"
+#include "launcher/disks/image_file.h"
 
 /* One file of a chain. It is looked at first, and opened only if that does no harm. */
 
@@ -93,64 +94,12 @@ static int file_check_type(struct chain *chain, const struct chain_place *place,
 	}
 }
 
-/* Understand the first @size bytes; @bytes has room for them. */
-static int header_parse(struct chain *chain, int fd, uint8_t *bytes, size_t size, struct image *ret)
-{
-	struct stat st;
-	uint64_t file_size;
-	ssize_t n;
-
-	n = pread(fd, bytes, size, 0);
-	if (n < 0)
-		return error_set(chain->err, -errno, "%s", strerror(errno));
-	file_size = n;
-	/* a short read is the end, whatever stat() says (of a device it says nothing) */
-	if ((size_t)n == size && fstat(fd, &st) == 0)
-		file_size = S_ISREG(st.st_mode) ? (uint64_t)st.st_size : UINT64_MAX;
-	return image_parse(bytes, n, file_size, ret, chain->err);
-}
-
-/* Open what @st was seen of, and nothing else. Returns the descriptor or -errno. */
-static int image_open(struct chain *chain, const char *path, const struct stat *st)
-{
-	_cleanup_(closep) int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	struct stat now;
-
-	if (fd < 0 || fstat(fd, &now) < 0)
-		return error_set(chain->err, -errno, "%s", strerror(errno));
-	if (now.st_dev != st->st_dev || now.st_ino != st->st_ino)
-		return error_set(chain->err, -EINVAL, "replaced while it was looked at");
-	return take_fd(&fd);
-}
-
-static int header_read(
-	struct chain *chain, const char *path, const struct stat *st, struct image *ret)
-{
-	_cleanup_(closep) int fd = image_open(chain, path, st);
-	_cleanup_(freep) uint8_t *more = NULL;
-	uint8_t bytes[IMAGE_HEADER_SIZE];
-	int code;
-
-	if (fd < 0)
-		return fd;
-	code = header_parse(chain, fd, bytes, sizeof(bytes), ret);
-	if (code != IMAGE_NEEDS_MORE)
-		return code;
-	more = malloc(ret->needed);
-	if (!more)
-		return -ENOMEM;
-	code = header_parse(chain, fd, more, ret->needed, ret);
-	return code == IMAGE_NEEDS_MORE
-		       ? error_set(chain->err, -EINVAL, "written to while it was read")
-		       : code;
-}
-
 /* Find out what the image says about itself, and keep what it says of other files. */
 static int image_probe(
 	struct chain *chain, const char *path, const struct stat *st, struct disk_image *image)
 {
 	struct image found = { 0 };
-	int code = header_read(chain, path, st, &found);
+	int code = image_file_read(path, st, &found, chain->err);
 
 	if (code < 0)
 		return code;
