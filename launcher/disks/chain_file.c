@@ -35,19 +35,45 @@ static int status_from_errno(int number)
 	}
 }
 
+/* Does the argument name the path as it stands, so that it need not be said again? */
+static bool origin_names(const char *origin, const char *path)
+{
+	/* what stands before the name, and behind it if anything does */
+	static const char places[][2] = { " ", { '=', ',' }, { '"', '"' } };
+	const char *at = strstr(origin, path);
+	char before = at && at > origin ? at[-1] : ' ';
+	char after = at ? at[strlen(path)] : '\0';
+	size_t i;
+
+	for (i = 0; at && i < sizeof(places) / sizeof(*places); i++) {
+		if (before == places[i][0] && (!after || after == places[i][1]))
+			return true;
+	}
+	return false;
+}
+
+/* The sentence: who names the file, which one it is, and what is wrong. Returns @code. */
+static int file_say(struct chain *chain, const struct chain_place *place, const char *path,
+	int code, const char *why)
+{
+	if (origin_names(place->origin, path))
+		return error_set(chain->err, code, "%s: %s", place->origin, why);
+	return error_set(chain->err, code, "%s: %s: %s", place->origin, path, why);
+}
+
 static int file_error(struct chain *chain, const struct chain_place *place, const char *path)
 {
 	int number = errno;
 
 	error_status(chain->err, 0, status_from_errno(number));
-	return error_set(chain->err, -number, "%s: %s: %s", place->origin, path, strerror(number));
+	return file_say(chain, place, path, -number, strerror(number));
 }
 
 static int file_refuse(
 	struct chain *chain, const struct chain_place *place, const char *path, const char *why)
 {
-	chain_refuse(chain, place, why);
-	return error_set(chain->err, -EINVAL, "%s: %s: %s", place->origin, path, why);
+	error_status(chain->err, 0, EX_DATAERR);
+	return file_say(chain, place, path, -EINVAL, why);
 }
 
 /* A file that the kernel makes up: reading it may do something. */
@@ -68,8 +94,7 @@ static bool is_pseudo_file(const char *path, const struct stat *st)
 	return false;
 }
 
-/* Returns 0; FILE_SKIPPED (a note says why); or -errno. */
-enum { FILE_SKIPPED = 1 };
+/* What a lock driver cannot have either is refused here; of devices it has its own say. */
 static int file_check_type(struct chain *chain, const struct chain_place *place, const char *path,
 	const struct stat *st)
 {
@@ -80,38 +105,50 @@ static int file_check_type(struct chain *chain, const struct chain_place *place,
 				chain, place, path, "a file of the kernel's own is no disk");
 		return 0;
 	case S_IFBLK:
-		return 0;
 	case S_IFCHR:
-		if (disks_notes_add(&chain->notes, DISKS_NOTE_UNLOCKABLE,
-			    "%s: %s is a character device and cannot be locked", place->origin,
-			    path) < 0)
-			return -ENOMEM;
-		return FILE_SKIPPED;
+		return 0;
 	case S_IFDIR:
 		return file_refuse(chain, place, path, "a directory is no disk");
+	case S_IFIFO:
+		return file_refuse(chain, place, path, "a FIFO is no disk");
+	case S_IFSOCK:
+		return file_refuse(chain, place, path, "a socket is no disk");
 	default:
 		return file_refuse(chain, place, path, "neither a file nor a block device");
 	}
 }
 
-/* Find out what the image says about itself, and keep what it says of other files. */
-static int image_probe(
-	struct chain *chain, const char *path, const struct stat *st, struct disk_image *image)
+/* Keep what the image says of itself and of other files. */
+static int header_keep(struct disk_image *image, const struct image *found)
 {
-	struct image found = { 0 };
-	int code = image_file_read(path, st, &found, chain->err);
-
-	if (code < 0)
-		return code;
-	image->found = found.format;
+	image->found = found->format;
 	image->probed = true;
-	if (!*found.backing && !*found.data_file)
+	if (!*found->backing && !*found->data_file)
 		return 0;
-	image->header = malloc(sizeof(found));
+	image->header = malloc(sizeof(*found));
 	if (!image->header)
 		return -ENOMEM;
-	*image->header = found;
+	*image->header = *found;
 	return 0;
+}
+
+static int image_probe(struct chain *chain, const struct stat *st, const struct chain_place *place,
+	struct disk_image *image)
+{
+	struct image found = { 0 };
+	struct error why = { 0 };
+	int code;
+
+	if (S_ISCHR(st->st_mode)) /* to open one may be to use it */
+		return 0;
+	code = image_file_read(image->path, st, &found, &why);
+	if (code == 0)
+		return header_keep(image, &found);
+	/* a device that we cannot read QEMU cannot read either; what it is weighs more */
+	if (S_ISBLK(st->st_mode) && code != -EINVAL && code != -ENOMEM)
+		return 0;
+	error_status(chain->err, 0, code == -EINVAL ? EX_DATAERR : status_from_errno(-code));
+	return file_say(chain, place, image->path, code, why.text);
 }
 
 /* Is there anything in the header that we need? */
@@ -203,12 +240,9 @@ static int image_visit(struct chain *chain, const struct stat *st, const struct 
 	int code;
 
 	if (!image->probed && wants_header(place)) {
-		code = image_probe(chain, image->path, st, image);
-		if (code < 0) {
-			error_status(chain->err, 0,
-				code == -EINVAL ? EX_DATAERR : status_from_errno(-code));
-			return error_prefix(chain->err, code, "%s: %s", place->origin, image->path);
-		}
+		code = image_probe(chain, st, place, image);
+		if (code < 0)
+			return code;
 	}
 	if (!format)
 		format = image_format_name(image->found);
@@ -233,8 +267,8 @@ int chain_visit_file(struct chain *chain, const char *name, const struct chain_p
 	if (stat(path, &st) < 0)
 		return file_error(chain, place, path);
 	code = file_check_type(chain, place, path, &st);
-	if (code != 0)
-		return code == FILE_SKIPPED ? 0 : code;
+	if (code < 0)
+		return code;
 	code = disk_images_add(&chain->images,
 		&(struct resource_identity){ .dev = st.st_dev, .ino = st.st_ino }, path, &index);
 	if (code < 0)

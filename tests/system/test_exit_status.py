@@ -4,6 +4,8 @@
 import os
 import resource
 import signal
+import socket
+import stat
 import subprocess
 
 import procfs
@@ -75,6 +77,11 @@ class Signals(VmTest):
                 wait_for("QEMU lives on", lambda vm=vm: not procfs.alive(vm.qemu))
 
 
+def make_socket(path):
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+
+
 def no_core():
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
@@ -134,12 +141,29 @@ class OurOwn(VmTest):
         said = self.refused(65, "vm", *self.drive(one, form="qcow2"))
         self.assert_says("(one|two).qcow2", said)
 
-    def test_65_for_a_block_device_until_their_issue(self):
-        need_root()
-        device = self.dir / "device"
-        os.mknod(device, 0o600 | 0o060000, os.makedev(7, 0))
-        said = self.refused(65, "vm", *self.drive(device))
-        self.assert_says("device.*block device", said)
+    def test_65_for_what_is_no_image_file(self):
+        # as it is named by itself, with a format, and as somebody's backing file; nothing is
+        # opened, so a FIFO does not hang it, and a device need not be there
+        kinds = {"a FIFO": os.mkfifo, "a directory": os.mkdir, "a socket": make_socket}
+        if os.geteuid() == 0:
+            kinds["a block device, .*cannot be locked yet"] = lambda path: os.mknod(
+                path, 0o600 | stat.S_IFBLK, os.makedev(240, 77))
+            kinds["a character device"] = lambda path: os.mknod(
+                path, 0o600 | stat.S_IFCHR, os.makedev(240, 77))
+        for number, (kind, make) in enumerate(kinds.items()):
+            path = self.dir / f"thing-{number}"
+            make(path)
+            top = self.dir / f"top-{number}.qcow2"
+            subprocess.run(["qemu-img", "create", "-q", "-u", "-f", "qcow2", "-F", "raw", "-b",
+                            path, top, "1M"], check=True)
+            for words in (["-hda", path], ["-drive", f"if=none,file={path},format=raw"],
+                          ["-hda", top]):
+                with self.subTest(kind, words=words):
+                    said = self.refused(65, "vm", *words)
+                    self.assert_says(f"{path.name}\\b.*{kind}", said)
+                    checked = self.vmlatch("check", "--", QEMU, *words)
+                    self.assertEqual(checked.status, 65, checked)
+                    self.assert_says(f"{path.name}\\b.*{kind}", checked.err)
 
     def test_66_for_what_is_not_there(self):
         said = self.refused(66, "vm", *self.drive(self.dir / "missing.raw"))
@@ -230,8 +254,10 @@ class OurOwn(VmTest):
         need_root()
         disk = self.disk("private.raw")
         disk.chmod(0o600)
-        said = self.refused(77, "vm", *self.drive(disk), options=["--user", "nobody"])
-        self.assert_says(str(disk), said)
+        for words in (self.drive(disk), ["-hda", disk]):
+            with self.subTest(words):
+                said = self.refused(77, "vm", *words, options=["--user", "nobody"])
+                self.assertEqual(said.count(str(disk)), 1, said)
 
     def test_78_for_a_config_file_that_is_wrong(self):
         config = self.config / "vmlatch.conf"

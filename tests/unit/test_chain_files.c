@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/un.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "chain_fixture.h"
+
+/* What a name may stand for, and what is said when that is no disk. */
+
+static void put_socket(const char *name)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", name);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	close(fd);
+}
+
+static void what_is_missing_is_named(void **state)
+{
+	(void)state;
+	chain_put_qcow2("top", "gone", "raw");
+	chain_refuses("-hda nowhere", EX_NOINPUT, "-hda nowhere: ");
+	chain_refuses("top", EX_NOINPUT, "/gone: No such file");
+	chain_refuses("top", EX_NOINPUT, "backing file of");
+	chain_refuses("top/below", EX_NOINPUT, "Not a directory");
+}
+
+static void a_damaged_header_is_refused(void **state)
+{
+	(void)state;
+	chain_put("cut", "QFI\xfb\0\0\0\3", 8);
+	chain_refuses("cut", EX_DATAERR, "damaged");
+	chain_expect("-drive file=cut,format=raw", "cut exclusive");
+}
+
+static void nothing_but_files_and_devices_is_followed(void **state)
+{
+	(void)state;
+	assert_int_equal(mkfifo("fifo", 0644), 0);
+	put_socket("socket");
+	chain_put_qcow2("to-fifo", "fifo", "raw");
+	chain_put_qcow2("to-fifo-probed", "fifo", NULL);
+	chain_put_qcow2("to-directory", ".", NULL);
+	chain_put_qcow2("to-socket", "socket", NULL);
+	chain_put_qcow2("to-proc", "/proc/self/environ", NULL);
+	chain_refuses("fifo", EX_DATAERR, "a FIFO");
+	chain_refuses("to-fifo", EX_DATAERR, "a FIFO");
+	chain_refuses("to-fifo-probed", EX_DATAERR, "a FIFO");
+	chain_refuses("to-directory", EX_DATAERR, "a directory");
+	chain_refuses("socket", EX_DATAERR, "a socket");
+	chain_refuses("to-socket", EX_DATAERR, "a socket");
+	chain_refuses("to-proc", EX_DATAERR, "kernel");
+}
+
+/* They are in the set, opened or not: whether they can be locked is the driver's say. */
+static void devices_are_left_to_the_driver(void **state)
+{
+	(void)state;
+	/* no driver has these numbers: to open one fails */
+	if (mknod("block", S_IFBLK | 0600, makedev(240, 77)) < 0 ||
+		mknod("char", S_IFCHR | 0600, makedev(240, 77)) < 0)
+		skip();
+	chain_put_qcow2("to-block", "block", "qcow2");
+	chain_put_qcow2("to-char", "char", NULL);
+	chain_expect("block", "block exclusive");
+	chain_expect("-drive file=block,format=qcow2", "block exclusive");
+	chain_expect("to-block", "block reader, to-block exclusive");
+	chain_expect("char", "char exclusive");
+	chain_expect("to-char", "char reader, to-char exclusive");
+}
+
+/* An absolute name is in the argument already. */
+static void a_sentence_names_the_file_once(void **state)
+{
+	static const char *const rows[][2] = {
+		{ "/nowhere/x", "/nowhere/x: No such file or directory" },
+		{ "-hda /nowhere/x", "-hda /nowhere/x: No such file or directory" },
+		{ "-drive file=/nowhere/x,if=none",
+			"-drive file=/nowhere/x,if=none: No such file or directory" },
+		{ "-blockdev {\"driver\":\"file\",\"node-name\":\"a\",\"filename\":\"/nowhere/x\"}",
+			"/nowhere/x\"}: No such file or directory" },
+		{ "-drive file=/nowhere/x,,y", "/nowhere/x,,y: /nowhere/x,y: No such file" },
+		{ "/nowhere", "/nowhere: No such file or directory" },
+		{ "/tmp", "/tmp: a directory is no disk" },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		_cleanup_(disks_finish) struct disks disks = { 0 };
+		struct error err = { 0 };
+		const char *at;
+
+		assert_true(chain_find(rows[i][0], &disks, &err) < 0);
+		at = strstr(err.text, rows[i][1]);
+		if (!at || (*rows[i][1] == '/' && at > err.text && at[-1] == ' '))
+			fail_msg("'%s' is not '%s'", err.text, rows[i][1]);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			what_is_missing_is_named, chain_setup, chain_teardown),
+		cmocka_unit_test_setup_teardown(
+			a_damaged_header_is_refused, chain_setup, chain_teardown),
+		cmocka_unit_test_setup_teardown(
+			nothing_but_files_and_devices_is_followed, chain_setup, chain_teardown),
+		cmocka_unit_test_setup_teardown(
+			devices_are_left_to_the_driver, chain_setup, chain_teardown),
+		cmocka_unit_test_setup_teardown(
+			a_sentence_names_the_file_once, chain_setup, chain_teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
