@@ -11,6 +11,7 @@
 #include "launcher/exit_status.h"
 #include "launcher/prepare.h"
 #include "launcher/verbs.h"
+#include "launcher/vm/signals.h"
 
 /* "-version" and the like: nothing to lock, nobody needs us. */
 static int become_qemu(char **argv, const char *binary)
@@ -40,7 +41,9 @@ static int run(struct preparation *preparation, const char *binary)
 	int ret;
 
 	log_set_vm(preparation->name);
-	ret = rundir_open(&rundir, true, &err);
+	ret = signals_block(&preparation->plan.signals, &err);
+	if (ret == 0)
+		ret = rundir_open(&rundir, true, &err);
 	if (ret == 0)
 		ret = rundir_claim(&rundir, preparation->name, &err);
 	if (ret == RUNDIR_IN_USE)

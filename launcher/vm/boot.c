@@ -16,6 +16,8 @@
 /* A start that cannot go on: what to say and what to leave with. */
 static void note_refusal(struct vm *vm, int status, const struct error *err)
 {
+	if (vm->sup == SUP_ENDING) /* the child was killed by us in the midst of its words */
+		return;
 	vm->refusal = *err;
 	vm->exit_status = status;
 }

@@ -87,20 +87,36 @@ static void on_signal(uv_poll_t *poll, int status, int events)
 	}
 }
 
-int signals_start(struct vm *vm, struct error *err)
+/* All of them that are not ignored. */
+static void watched_find(sigset_t *ret)
 {
 	struct sigaction action;
-	sigset_t watched;
 	size_t i;
 
-	sigemptyset(&watched);
+	sigemptyset(ret);
 	for (i = 0; i < N_MEANINGS; i++) {
 		if (sigaction(meanings[i].signal, NULL, &action) == 0 &&
 			action.sa_handler != SIG_IGN)
-			sigaddset(&watched, meanings[i].signal);
+			sigaddset(ret, meanings[i].signal);
 	}
-	if (sigprocmask(SIG_BLOCK, &watched, &vm->inherited_signals) < 0)
+}
+
+int signals_block(sigset_t *ret, struct error *err)
+{
+	sigset_t blocked;
+
+	watched_find(&blocked);
+	sigaddset(&blocked, SIGPIPE); /* until we can ignore it, which QEMU would inherit */
+	if (sigprocmask(SIG_BLOCK, &blocked, ret) < 0)
 		return error_set(err, -errno, "block signals: %s", strerror(errno));
+	return 0;
+}
+
+int signals_start(struct vm *vm, struct error *err)
+{
+	sigset_t watched;
+
+	watched_find(&watched);
 	vm->signal_fd = signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (vm->signal_fd < 0)
 		return error_set(err, -errno, "watch signals: %s", strerror(errno));

@@ -8,7 +8,17 @@
  * the fork (QEMU starts with the mask that we found) and read from a signalfd:
  * the sender matters, because the terminal's Ctrl-C has reached QEMU already.
  * What was ignored when we started stays ignored (nohup).
+ */
+
+/*
+ * Block them, before anything is made that would be left behind: what comes from
+ * now on waits for the signalfd, and ends the start in order.
+ *
+ * @ret	the mask that was found, for QEMU
  *
  * Returns 0 or -errno with a sentence.
  */
+int signals_block(sigset_t *ret, struct error *err);
+
+/* Read them in the loop. 0 or -errno with a sentence. */
 int signals_start(struct vm *vm, struct error *err);

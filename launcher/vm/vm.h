@@ -36,6 +36,7 @@ struct vm_plan {
 	bool verified;             /* --start verified: we add -S and compare */
 	bool user_stopped;         /* the user's own -S */
 	bool incoming;             /* register only */
+	sigset_t signals;          /* the mask that QEMU starts with (signals_block()) */
 };
 
 /* A VM of one process: static in vm_run(), so that nothing dangles at the end. */
@@ -64,7 +65,6 @@ struct vm {
 	struct spawn child;
 	uv_poll_t child_news, child_death, signals;
 	int signal_fd;
-	sigset_t inherited_signals;
 	int monitor_listen_fd;
 
 	struct qmp_client *monitor; /* NULL: not connected */

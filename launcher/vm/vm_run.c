@@ -99,7 +99,7 @@ static int start_child(struct vm *vm, struct error *err)
 		.domain = vm->domain,
 		.register_only = vm->plan->incoming,
 		.wait_ms = options->wait_ms,
-		.signals = vm->inherited_signals,
+		.signals = vm->plan->signals,
 	};
 	int ret = spawn_start(&plan, &vm->child, err);
 

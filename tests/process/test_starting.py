@@ -5,12 +5,13 @@ import os
 import resource
 import signal
 import subprocess
+import time
 
 import locks
 import procfs
-from deadline import wait_for
+from deadline import TIMEOUT, wait_for
 from faketest import FakeTest, main
-from vmtest import QEMU
+from vmtest import QEMU, VMLATCH
 
 SIGNAL_FIELDS = ("SigBlk:", "SigIgn:", "SigCgt:")
 
@@ -235,6 +236,41 @@ class Killed(FakeTest):
         self.refused(75, "second", *self.drive(vm.disk))
         self.kill(qemu)
         self.wait_free(vm.disk)
+
+
+class EndedEarly(FakeTest):
+    """A signal before QEMU is there: as a QEMU would have ended, and nothing is left."""
+
+    def end_after(self, seconds, name, path, number):
+        """`seconds` None: as soon as there is a directory that could be left behind."""
+        place = self.runtime / name
+        vm = self.start(name, *self.drive(path))
+        until = time.monotonic() + (TIMEOUT if seconds is None else seconds)
+        while time.monotonic() < until and not (seconds is None and place.exists()):
+            pass
+        vm.signal(number)
+        self.assertIn(vm.wait_end(), (-number, 0), vm.err)
+        self.assertFalse(place.exists(), f"left behind by {number.name} after {seconds} s")
+        self.assert_free(path)
+
+    def test_by_a_signal_leaves_nothing(self):
+        path = self.disk("disk.raw")
+        delays = [None] * 20 + [step * 0.0003 for step in range(41)]
+        for round_number, delay in enumerate(delays):
+            number = (signal.SIGTERM, signal.SIGINT)[round_number % 2]
+            with self.subTest(delay=delay, signal=number.name):
+                self.end_after(delay, f"vm{round_number}", path, number)
+
+    def test_by_nobody_who_reads_stderr_is_no_end(self):
+        reader, writer = os.pipe()
+        os.close(reader)
+        path = self.disk("disk.raw")
+        process = self.spawn([VMLATCH, "run", "--name", "vm", "--", "/bin/false", *self.drive(path),
+                              "-monitor", "stdio"], stderr=writer, stdin=subprocess.DEVNULL,
+                             preexec=lambda: signal.signal(signal.SIGPIPE, signal.SIG_DFL))
+        os.close(writer)
+        self.assertEqual(process.wait(TIMEOUT), 1)
+        self.assertFalse((self.runtime / "vm").exists())
 
 
 class StateFile(FakeTest):
