@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,37 +94,65 @@ int unix_socket_connect(const char *path, struct error *err)
 	return fd < 0 ? error_set(err, fd, "connect to %s: %s", path, strerror(-fd)) : fd;
 }
 
-/* A socket without a listener: left behind by the dead. */
-static bool is_abandoned(const struct address *address)
+/* Make room for a socket: one without a listener was left behind by the dead. */
+static int way_clear(const char *path, const struct address *address, struct error *err)
 {
 	struct stat info;
 	int fd;
 
-	if (lstat(address->un.sun_path, &info) < 0 || !S_ISSOCK(info.st_mode))
-		return false;
+	if (lstat(address->un.sun_path, &info) < 0)
+		return 0; /* if it is more than absence, bind says so */
+	if (!S_ISSOCK(info.st_mode))
+		return error_set(err, -EADDRINUSE,
+			"listen at %s: something else is there, which is no socket", path);
 	fd = connect_to(address, NULL);
 	if (fd >= 0)
 		close(fd);
-	return fd == -ECONNREFUSED;
+	if (fd != -ECONNREFUSED)
+		return error_set(
+			err, -EADDRINUSE, "listen at %s: somebody else listens there", path);
+	unlink(address->un.sun_path);
+	return 0;
 }
 
-int unix_socket_listen(const char *path, struct error *err)
+static int listen_at(
+	const struct address *address, struct unix_socket_file *made, struct error *err)
 {
-	_cleanup_(address_finish) struct address address = { .dir = -1 };
-	_cleanup_(closep) int fd = -1;
-	const struct sockaddr *to = (const struct sockaddr *)&address.un;
-	int ret;
+	_cleanup_(closep) int fd = open_socket(err);
+	struct stat info;
 
-	ret = address_find(path, &address, err);
-	if (ret < 0)
-		return ret;
-	if (is_abandoned(&address))
-		unlink(address.un.sun_path); /* if that fails, bind says so */
-	fd = open_socket(err);
 	if (fd < 0)
 		return fd;
 	/* the file that bind() makes has the socket's own mode: no moment with another one */
-	if (fchmod(fd, 0600) < 0 || bind(fd, to, sizeof(address.un)) < 0 || listen(fd, BACKLOG) < 0)
-		return error_set(err, -errno, "listen at %s: %s", path, strerror(errno));
+	if (fchmod(fd, 0600) < 0 ||
+		bind(fd, (const struct sockaddr *)&address->un, sizeof(address->un)) < 0)
+		return -errno;
+	if (listen(fd, BACKLOG) < 0 || lstat(address->un.sun_path, &info) < 0)
+		return -errno;
+	if (made)
+		*made = (struct unix_socket_file){ .dev = info.st_dev, .ino = info.st_ino };
 	return take_fd(&fd);
+}
+
+int unix_socket_listen(const char *path, struct unix_socket_file *made, struct error *err)
+{
+	_cleanup_(address_finish) struct address address = { .dir = -1 };
+	int ret;
+
+	ret = address_find(path, &address, err);
+	if (ret == 0)
+		ret = way_clear(path, &address, err);
+	if (ret < 0)
+		return ret;
+	ret = listen_at(&address, made, err);
+	return ret < 0 ? error_set(err, ret, "listen at %s: %s", path, strerror(-ret)) : ret;
+}
+
+void unix_socket_remove(const char *path, const struct unix_socket_file *made)
+{
+	struct stat info;
+
+	if (made->ino && lstat(path, &info) == 0 && info.st_dev == made->dev &&
+		info.st_ino == made->ino)
+		unlink(path);
 }

@@ -5,6 +5,7 @@
 #include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -149,10 +150,26 @@ int vm_job_unsupervised(const struct vm_job *job, struct error *err)
 		pid, pid);
 }
 
+/* With --qmp two VMs may have been given one path, the second after the first's was removed. */
+static int check_peer(const struct vm_entry *vm, int fd, struct error *err)
+{
+	struct ucred peer = { 0 };
+	socklen_t size = sizeof(peer);
+
+	if (!vm->readable || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 ||
+		peer.pid == vm->state.supervisor.pid)
+		return 0;
+	return error_set(err, -ECONNREFUSED,
+		"its socket %s is another process's by now (pid %d): it cannot be asked, only "
+		"stopped",
+		vm->state.qmp_path ? vm->state.qmp_path : "", peer.pid);
+}
+
 int vm_job_connect(const struct vm_job *job, struct control_client *client, struct error *err)
 {
 	const struct vm_entry *vm = job->vm;
 	_cleanup_(str_finish) struct str path = { 0 };
+	int ret;
 
 	error_status(err, 0, EX_UNAVAILABLE);
 	if (vm->presence == VM_GONE)
@@ -165,7 +182,12 @@ int vm_job_connect(const struct vm_job *job, struct control_client *client, stru
 		str_printf(&path, "%s/%s/%s", job->rundir->root, vm->name, RUNDIR_QMP);
 	if (path.failed)
 		return error_set(err, -ENOMEM, "out of memory");
-	return control_client_open(client, path.text, err);
+	ret = control_client_open(client, path.text, err);
+	if (ret == 0)
+		ret = check_peer(vm, client->fd, err);
+	if (ret < 0)
+		control_client_close(client);
+	return ret;
 }
 
 int vm_job_failure(int code, const struct control_client *client, struct error *err)

@@ -129,6 +129,14 @@ static void die_of(int signal)
 	raise(signal);
 }
 
+void ending_remove_files(struct vm *vm)
+{
+	/* --qmp: by now it may be the socket of a VM that was started since */
+	if (vm->state.qmp_path)
+		unix_socket_remove(vm->state.qmp_path, &vm->qmp_file);
+	rundir_remove(vm->rundir);
+}
+
 int ending_leave(struct vm *vm)
 {
 	int status;
@@ -136,9 +144,7 @@ int ending_leave(struct vm *vm)
 	reap(vm);
 	if (!vm->exit_status) /* a refused start is no VM that has ended */
 		write_end_record(vm);
-	rundir_remove(vm->rundir);
-	if (vm->plan->options->qmp)
-		unlink(vm->plan->options->qmp);
+	ending_remove_files(vm);
 	status = vm->state.end_status;
 	if (vm->exit_status)
 		return vm->exit_status;

@@ -23,6 +23,9 @@ void ending_kill(struct vm *vm);
 /* QEMU is dead: wait for its last write, give the locks back, stop the loop. */
 void ending_finish(struct vm *vm);
 
+/* The VM's directory, and our socket if it was put elsewhere. */
+void ending_remove_files(struct vm *vm);
+
 /*
  * After the loop: the end record, nothing else left behind, and QEMU's own end
  * as ours.

@@ -12,7 +12,6 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
-#include "base/unix_socket.h"
 #include "launcher/option_value.h"
 
 #define SYSTEM_DIR "/run/vmlatch"
@@ -121,9 +120,9 @@ void rundir_finish(struct rundir *rundir)
 	*rundir = (struct rundir)RUNDIR_INIT;
 }
 
-int rundir_listen(const char *path, struct error *err)
+int rundir_listen(const char *path, struct unix_socket_file *made, struct error *err)
 {
-	int fd = unix_socket_listen(path, err);
+	int fd = unix_socket_listen(path, made, err);
 
 	return fd < 0 ? error_status(err, fd, EX_CANTCREAT) : fd;
 }

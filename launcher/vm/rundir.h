@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/str.h"
+#include "base/unix_socket.h"
 #include "launcher/options.h"
 #include "launcher/vm/state.h"
 
@@ -65,8 +66,8 @@ int rundir_claim(struct rundir *rundir, const char *name, struct error *err);
 /* Write NAME.last.json of a VM that was claimed. 0 or -errno. */
 int rundir_save_end(const struct rundir *rundir, const struct vm_state *state, struct error *err);
 
-/* A listening unix stream socket (0600, close-on-exec) at @path. The fd, or -errno. */
-int rundir_listen(const char *path, struct error *err);
+/* unix_socket_listen(), with the exit status of a failure. */
+int rundir_listen(const char *path, struct unix_socket_file *made, struct error *err);
 
 /* Remove the VM's directory; the end record stays. */
 void rundir_remove(struct rundir *rundir);

@@ -79,7 +79,8 @@ struct vm {
 	uv_timer_t release_timer;
 
 	struct qmp_server *server;
-	struct waiting *waiting; /* clients that wait for a state (control_goal.c) */
+	struct unix_socket_file qmp_file; /* where it listens */
+	struct waiting *waiting;          /* clients that wait for a state (control_goal.c) */
 	bool settling, settle_again;
 	struct event_log events;
 

@@ -77,10 +77,10 @@ static int prepare_sockets(struct vm *vm, struct error *err)
 	if (asprintf(&monitor, "%s/" RUNDIR_MONITOR, vm->rundir->path) < 0)
 		return -ENOMEM;
 	vm_set_text(&vm->state.qmp_path, path ? path : qmp);
-	vm->monitor_listen_fd = rundir_listen(monitor, err);
+	vm->monitor_listen_fd = rundir_listen(monitor, NULL, err);
 	if (vm->monitor_listen_fd < 0)
 		return vm->monitor_listen_fd;
-	listener = rundir_listen(vm->state.qmp_path, err);
+	listener = rundir_listen(vm->state.qmp_path, &vm->qmp_file, err);
 	if (listener < 0)
 		return listener;
 	return control_start(vm, listener, err);
@@ -167,7 +167,7 @@ int vm_run(const struct vm_plan *plan, struct rundir *rundir)
 	ret = vm_start(vm, &err);
 	if (ret < 0) {
 		log_error("%s", err.text);
-		rundir_remove(rundir);
+		ending_remove_files(vm);
 		return exit_status(ret, &err);
 	}
 	uv_run(&vm->loop, UV_RUN_DEFAULT);

@@ -105,6 +105,71 @@ class Hostile(FakeTest):
         self.assertEqual(vm.status()["lock_state"], "released")
 
 
+class OtherPlace(FakeTest):
+    """--qmp PATH: what is there before, and what may be there at the end."""
+
+    def setUp(self):
+        super().setUp()
+        self.path = self.dir / "q.sock"
+        self.options = ("--qmp", self.path)
+
+    def listener(self, kind=socket.SOCK_STREAM):
+        other = socket.socket(socket.AF_UNIX, kind)
+        self.addCleanup(other.close)
+        other.bind(str(self.path))
+        if kind == socket.SOCK_STREAM:
+            other.listen(1)
+        return other
+
+    def answers_for(self, name):
+        with contextlib.closing(self.qmp(self.path)) as client:
+            self.assertEqual(client.command("vmlatch-status")["name"], name)
+
+    def test_what_is_no_socket_of_the_dead_is_left_alone(self):
+        def link():
+            self.path.symlink_to(self.disk("mine"))
+        for make, sentence in ((lambda: self.path.write_text("mine"), "no socket"),
+                               (self.path.mkdir, "no socket"), (link, "no socket"),
+                               (self.listener, "somebody else listens"),
+                               (lambda: self.listener(socket.SOCK_DGRAM), "somebody else listens")):
+            with self.subTest(sentence):
+                make()
+                before = os.lstat(self.path)
+                said = self.refused(73, "vm", *self.drive(self.disk("disk.raw")),
+                                    options=self.options)
+                self.assert_says(f"{self.path}: .*{sentence}", said)
+                self.assertEqual(before.st_ino, os.lstat(self.path).st_ino)
+                (os.rmdir if self.path.is_dir() else os.unlink)(self.path)
+
+    def test_a_socket_of_the_dead_is_replaced_and_ours_goes_with_us(self):
+        self.listener().close()
+        vm = self.one_disk(options=self.options)
+        self.answers_for("vm")
+        self.does("stop", "vm")
+        vm.wait_end()
+        self.assertFalse(self.path.exists())
+
+    def test_a_start_that_is_refused_leaves_no_socket(self):
+        path = self.disk("disk.raw")
+        with self.other_holds(path):
+            self.refused(75, "vm", *self.drive(path), options=self.options)
+        self.assertFalse(self.path.exists())
+
+    def test_what_has_taken_our_place_stays(self):
+        first = self.one_disk("first", options=self.options)
+        self.path.unlink()
+        second = self.one_disk("second", options=self.options)
+        self.assert_says("another process's", self.fails(69, "inquire", "first"))
+        self.does("stop", "first")  # which ends the first, not who listens where it did
+        first.wait_end()
+        self.answers_for("second")
+        self.path.unlink()
+        self.path.write_text("mine")
+        self.does("stop", "second")
+        second.wait_end()
+        self.assertEqual(self.path.read_text(), "mine")
+
+
 class Fuzz(FakeTest):
     CLIENTS, STEPS = 6, 60
 

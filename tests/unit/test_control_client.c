@@ -84,7 +84,7 @@ static int serve(int listening, const char *const *script)
 static void start_server(const char *const *script)
 {
 	struct error err = { 0 };
-	int listening = unix_socket_listen(path, &err);
+	int listening = unix_socket_listen(path, NULL, &err);
 
 	if (listening < 0)
 		abort();

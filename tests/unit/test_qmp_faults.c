@@ -131,7 +131,7 @@ static int serve(struct error *err)
 	struct far far = { .fd = -1 };
 	int fd, ret;
 
-	fd = unix_socket_listen(path, err);
+	fd = unix_socket_listen(path, NULL, err);
 	if (fd < 0)
 		return fd;
 	ret = qmp_server_new(&loop, fd, &server_ops, NULL, &server, err);

@@ -72,7 +72,7 @@ static char *socket_path;
 
 static int listen_there(struct error *err)
 {
-	_cleanup_(closep) int fd = rundir_listen(socket_path, err);
+	_cleanup_(closep) int fd = rundir_listen(socket_path, NULL, err);
 	socklen_t size = sizeof(int);
 	int listening = 0;
 

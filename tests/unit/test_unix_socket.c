@@ -35,7 +35,7 @@ static void a_socket_is_private_and_its_path_may_be_long(void **state)
 	snprintf(name + 100, 28, "/qmp.sock");
 	path = temporary_path(&place, name);
 	assert_true(strlen(path) > 108);
-	listening = rundir_listen(path, &err);
+	listening = rundir_listen(path, NULL, &err);
 	if (listening < 0)
 		fail_msg("%s", err.text);
 	assert_int_equal(stat(path, &info), 0);
@@ -43,9 +43,9 @@ static void a_socket_is_private_and_its_path_may_be_long(void **state)
 	assert_true(fcntl(listening, F_GETFD) & FD_CLOEXEC);
 	connected = unix_socket_connect(path, &err);
 	assert_true(connected >= 0);
-	assert_int_equal(rundir_listen(path, &err), -EADDRINUSE); /* it lives */
+	assert_int_equal(rundir_listen(path, NULL, &err), -EADDRINUSE); /* it lives */
 	closep(&listening);
-	listening = rundir_listen(path, &err); /* it is dead: replaced */
+	listening = rundir_listen(path, NULL, &err); /* it is dead: replaced */
 	assert_true(listening >= 0);
 }
 
@@ -56,9 +56,32 @@ static void a_file_in_the_way_of_a_socket_stays(void **state)
 
 	(void)state;
 	temporary_write(&place, "q", "mine");
-	assert_int_equal(rundir_listen(path, &err), -EADDRINUSE);
+	assert_int_equal(rundir_listen(path, NULL, &err), -EADDRINUSE);
 	assert_int_equal(err.status, EX_CANTCREAT);
 	assert_true(exists("q"));
+}
+
+static void only_what_was_made_is_removed(void **state)
+{
+	_cleanup_(freep) char *path = temporary_path(&place, "q");
+	_cleanup_(closep) int ours = -1;
+	_cleanup_(closep) int theirs = -1;
+	struct unix_socket_file made = { 0 }, other = { 0 };
+	struct error err = { 0 };
+
+	(void)state;
+	ours = unix_socket_listen(path, &made, &err);
+	assert_true(ours >= 0);
+	unix_socket_remove(path, &other); /* nothing was made */
+	assert_true(exists("q"));
+	assert_int_equal(unlink(path), 0);
+	theirs = unix_socket_listen(path, &other, &err);
+	assert_true(theirs >= 0);
+	unix_socket_remove(path, &made);
+	assert_true(exists("q"));
+	unix_socket_remove(path, &other);
+	assert_false(exists("q"));
+	unix_socket_remove(path, &other); /* and once more does no harm */
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rundir_set_up, rundir_tear_down)
@@ -68,6 +91,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_socket_is_private_and_its_path_may_be_long),
 		TEST(a_file_in_the_way_of_a_socket_stays),
+		TEST(only_what_was_made_is_removed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
