@@ -90,11 +90,8 @@ static json_t *view_to_json(
  */
 static void name_holder(struct lock_view *view, const struct vm_entry *vm)
 {
-	if (!view->held || view->holder.source == LOCK_HOLDER_RECORD)
-		return;
-	if (vm && vm_holder_holds(vm))
-		vm_holder_fill(vm, &view->holder);
-	else if (view->holder.source == LOCK_HOLDER_UNKNOWN)
+	if (view->held && !vm_holder_name(vm, &view->holder) &&
+		view->holder.source == LOCK_HOLDER_UNKNOWN)
 		holder_scan(&view->id, RESOURCE_EXCLUSIVE, &view->holder);
 }
 

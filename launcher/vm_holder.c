@@ -46,15 +46,18 @@ const struct vm_entry *vm_holder_find(
 	return found;
 }
 
-void vm_holder_fill(const struct vm_entry *vm, struct lock_holder *ret)
+bool vm_holder_name(const struct vm_entry *vm, struct lock_holder *holder)
 {
-	*ret = (struct lock_holder){
+	if (holder->source == LOCK_HOLDER_RECORD || !vm || !vm_holder_holds(vm))
+		return false;
+	*holder = (struct lock_holder){
 		.source = LOCK_HOLDER_STATE,
 		.pid = vm->state.qemu.pid,
 		.since = vm->state.started,
 	};
-	snprintf(ret->vm, sizeof(ret->vm), "%s", vm->name);
-	gethostname(ret->host, sizeof(ret->host) - 1);
+	snprintf(holder->vm, sizeof(holder->vm), "%s", vm->name);
+	gethostname(holder->host, sizeof(holder->host) - 1);
+	return true;
 }
 
 json_t *vm_holder_to_json(const struct lock_holder *holder)

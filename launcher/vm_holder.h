@@ -21,5 +21,8 @@ bool vm_holder_holds(const struct vm_entry *vm);
 /* {source, vm, host, process, pid, since}, as far as they are known; NULL: no memory. */
 json_t *vm_holder_to_json(const struct lock_holder *holder);
 
-/* That VM as a holder. */
-void vm_holder_fill(const struct vm_entry *vm, struct lock_holder *ret);
+/*
+ * Put @vm (may be NULL) down as the holder, if it says that it holds the disk and
+ * the record beside the lock has not named one.
+ */
+bool vm_holder_name(const struct vm_entry *vm, struct lock_holder *holder);

@@ -6,38 +6,27 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "launcher/vm_holder.h"
 #include "locking/lock_conflict.h"
 
-/* Does a VM of this host hold it, by its own account? */
-static bool find_in_states(const struct rundir *rundir, struct lock_conflict *conflict)
+/* Does another VM of this host hold it, by its own account? */
+static void find_in_states(const struct rundir *rundir, struct lock_conflict *conflict)
 {
-	struct resource like = { .kind = RESOURCE_DISK, .id = conflict->id };
-	struct vm_entry *entries;
-	bool found = false;
-	size_t n, i;
+	struct vm_entry *vms;
+	size_t n, i, others = 0;
 
-	if (rundir_list(rundir, &entries, &n, NULL) < 0)
-		return false;
+	if (rundir_list(rundir, &vms, &n, NULL) < 0)
+		return;
 	for (i = 0; i < n; i++) {
-		struct vm_entry *entry = &entries[i];
-
-		if (!found && entry->readable && entry->presence != VM_GONE &&
-			entry->state.lock_state != VM_LOCK_RELEASED &&
-			strcmp(entry->name, rundir->name) != 0 &&
-			resource_set_find(&entry->state.resources, &like)) {
-			found = true;
-			conflict->holder = (struct lock_holder){
-				.source = LOCK_HOLDER_STATE,
-				.pid = entry->state.qemu.pid,
-				.since = entry->state.started,
-			};
-			snprintf(conflict->holder.vm, sizeof(conflict->holder.vm), "%s",
-				entry->name);
-		}
-		vm_entry_finish(entry);
+		if (strcmp(vms[i].name, rundir->name) == 0)
+			vm_entry_finish(&vms[i]);
+		else
+			vms[others++] = vms[i];
 	}
-	free(entries);
-	return found;
+	vm_holder_name(vm_holder_find(vms, others, &conflict->id), &conflict->holder);
+	for (i = 0; i < others; i++)
+		vm_entry_finish(&vms[i]);
+	free(vms);
 }
 
 void refusal_sentence(
@@ -71,7 +60,9 @@ static bool way_out_here(
 void refusal_way_out(const struct vm *vm, const struct lock_conflict *conflict, struct error *ret)
 {
 	const struct lock_holder *holder = &conflict->holder;
-	bool elsewhere = holder->host[0] && strcmp(holder->host, vm->plan->options->host_name) != 0;
+	/* the host's own name may be another one than the user has given it here */
+	bool elsewhere = holder->source != LOCK_HOLDER_STATE && holder->host[0] &&
+			 strcmp(holder->host, vm->plan->options->host_name) != 0;
 
 	if (holder->vm[0] && elsewhere)
 		error_set(ret, 0, "'vmlatch stop %s' on %s frees it.", holder->vm, holder->host);

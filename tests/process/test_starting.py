@@ -2,6 +2,7 @@
 """From the fork to the first 'cont': what QEMU gets, and what keeps it from running."""
 
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -109,6 +110,21 @@ class Refusal(FakeTest):
             self.assert_held(path)
             self.assertIn("getfd", vm.fake.commands())
             self.assertLess(vm.fake.commands().index("getfd"), vm.fake.commands().index("cont"))
+
+    def test_names_the_holder_by_its_state_where_there_is_no_record(self):
+        path = self.disk("shared.raw")
+        first = self.running("first", *self.drive(path, "readonly=on", interface="none"))
+        said = self.refused(75, "second", *self.drive(path), options=("--host-name", "other"))
+        host = re.escape(os.uname().nodename)
+        self.assert_says(rf"{path} is in use by VM 'first' \(host {host}, pid {first.qemu}, since", said)
+        self.assert_says("'vmlatch stop first' frees it", said)
+
+    def test_does_not_name_the_vm_itself(self):
+        vm = self.released()
+        with self.other_holds(vm.disk):
+            said = self.fails(75, "resume", "vm")
+        self.assert_says(f"{vm.disk} is in use by ", said)
+        self.assertNotIn("by VM", said)
 
     def test_of_a_file_that_qemu_names_and_does_not_have_is_only_for_who_requires_locks(self):
         script = self.graph("/nowhere/at.all")
