@@ -3,8 +3,9 @@
 
 #include <errno.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
+
+#include "base/str.h"
 
 int error_set(struct error *err, int code, const char *fmt, ...)
 {
@@ -14,7 +15,7 @@ int error_set(struct error *err, int code, const char *fmt, ...)
 	if (!err)
 		return code;
 	va_start(args, fmt);
-	vsnprintf(err->text, sizeof(err->text), fmt, args);
+	str_format_short(err->text, sizeof(err->text), fmt, args);
 	va_end(args);
 	errno = saved;
 	return code;
@@ -22,24 +23,18 @@ int error_set(struct error *err, int code, const char *fmt, ...)
 
 int error_prefix(struct error *err, int code, const char *fmt, ...)
 {
-	char rest[sizeof(err->text)];
+	char prefix[sizeof(err->text)], rest[sizeof(err->text)];
 	int saved = errno;
 	va_list args;
-	size_t len;
-	int n;
 
 	if (!err)
 		return code;
 	memcpy(rest, err->text, sizeof(rest));
 	va_start(args, fmt);
-	n = vsnprintf(err->text, sizeof(err->text), fmt, args);
+	str_format_short(prefix, sizeof(prefix), fmt, args);
 	va_end(args);
-	len = n < 0 ? 0 : (size_t)n;
-	if (len < sizeof(err->text))
-		snprintf(err->text + len, sizeof(err->text) - len, ": %.*s",
-			(int)(sizeof(err->text) - len), rest);
 	errno = saved;
-	return code;
+	return error_set(err, code, "%s: %s", prefix, rest);
 }
 
 int error_status(struct error *err, int code, int status)

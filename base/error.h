@@ -9,8 +9,9 @@
  *		caller handles it and never passes it on
  *	< 0	-errno; nobody inspects it, it goes up unchanged
  *
- * and next to it one sentence for people, in a buffer of the caller's. Nothing
- * here allocates, nothing logs: who has the error decides what becomes of it.
+ * and next to it one sentence for people, in a buffer of the caller's; of one that
+ * is too long the middle is left out. Nothing here has to be freed, nothing logs:
+ * who has the error decides what becomes of it.
  */
 struct error {
 	char text[512];

@@ -86,7 +86,7 @@ void log_write(enum log_level level, const char *fmt, ...)
 	if (level > max_level)
 		return;
 	va_start(args, fmt);
-	vsnprintf(raw, sizeof(raw), fmt, args);
+	str_format_short(raw, sizeof(raw), fmt, args);
 	va_end(args);
 	line_append(&line, level, str_printable(raw, text, sizeof(text)));
 	if (!line.failed && line.text && write(STDERR_FILENO, line.text, line.len) < 0)

@@ -152,6 +152,39 @@ const char *str_printable(const char *text, char *out, size_t size)
 	return out;
 }
 
+/* How many bytes (0 to 3) of a character that has begun earlier come first here? */
+static size_t rest_of_character(const char *text)
+{
+	size_t n = 0;
+
+	while (n < 3 && ((unsigned char)text[n] & 0xc0) == 0x80)
+		n++;
+	return n;
+}
+
+static void copy_without_middle(char *out, size_t size, const char *whole, size_t len)
+{
+	size_t head = (size - sizeof("...")) / 2, tail = len - (size - sizeof("...") - head);
+
+	while (head && rest_of_character(whole + head))
+		head--;
+	tail += rest_of_character(whole + tail);
+	snprintf(out, size, "%.*s...%s", (int)head, whole, whole + tail);
+}
+
+void str_format_short(char *out, size_t size, const char *fmt, va_list args)
+{
+	_cleanup_(freep) char *whole = NULL;
+	va_list again;
+	int n;
+
+	va_copy(again, args);
+	n = vsnprintf(out, size, fmt, args);
+	if (n >= 0 && (size_t)n >= size && vasprintf(&whole, fmt, again) >= 0)
+		copy_without_middle(out, size, whole, n);
+	va_end(again);
+}
+
 bool str_starts(const char *text, const char *prefix)
 {
 	return strncmp(text, prefix, strlen(prefix)) == 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -34,6 +35,14 @@ char *str_take(struct str *str);
  * Returns @out.
  */
 const char *str_printable(const char *text, char *out, size_t size);
+
+/*
+ * As vsnprintf(); but what is too long is left out in the middle, for "...": a
+ * sentence has its subject in front and its reason at the end, and a long path
+ * between them. Only if memory runs out the end is cut.
+ */
+void str_format_short(char *out, size_t size, const char *fmt, va_list args)
+	__attribute__((format(printf, 3, 0)));
 
 bool str_starts(const char *text, const char *prefix);
 bool str_equal(const char *a, const char *b); /* NULL equals only NULL */

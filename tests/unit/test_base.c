@@ -32,6 +32,38 @@ static void an_error_keeps_its_code_and_sentence(void **state)
 	assert_int_equal(error_set(NULL, -EIO, "nobody listens"), -EIO);
 }
 
+/* What is named and what is wrong with it are at the ends. */
+static void a_sentence_that_is_too_long_lacks_its_middle(void **state)
+{
+	static const char *const letters[] = { "x", "\xc3\xbc", "\xe2\x82\xac",
+		"\xf0\x9f\x92\xa9" };
+	_cleanup_(freep) char *path = malloc(5000);
+	char shown[4 * sizeof(((struct error *)0)->text)];
+	size_t i, j;
+
+	(void)state;
+	for (i = 0; i < sizeof(letters) / sizeof(*letters); i++) {
+		struct error err = { 0 };
+
+		for (j = 0; j < 4999; j++)
+			path[j] = letters[i][j % strlen(letters[i])];
+		path[4999 - 4999 % strlen(letters[i])] = '\0';
+		error_set(&err, -ENOENT, "open /%s: No such file", path);
+		assert_memory_equal(err.text, "open /", 6);
+		assert_non_null(strstr(err.text, "..."));
+		assert_non_null(strstr(err.text, ": No such file"));
+		assert_true(strlen(err.text) > sizeof(err.text) - 8);
+		assert_string_equal(str_printable(err.text, shown, sizeof(shown)), err.text);
+		error_prefix(&err, -ENOENT, "start %s", path);
+		assert_memory_equal(err.text, "start ", 6);
+		assert_string_equal(strrchr(err.text, ':'), ": No such file");
+		assert_string_equal(str_printable(err.text, shown, sizeof(shown)), err.text);
+		memset(path, 0x80, 4999); /* of no character at all */
+		error_set(&err, -ENOENT, "%s: No such file", path);
+		assert_string_equal(strrchr(err.text, ':'), ": No such file");
+	}
+}
+
 static void the_first_exit_status_that_is_named_stays(void **state)
 {
 	struct error err = { 0 };
@@ -148,6 +180,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_error_keeps_its_code_and_sentence),
+		cmocka_unit_test(a_sentence_that_is_too_long_lacks_its_middle),
 		cmocka_unit_test(the_first_exit_status_that_is_named_stays),
 		cmocka_unit_test(what_moves_a_terminal_is_shown_as_hex),
 		cmocka_unit_test(numbers_are_read_whole_or_not_at_all),
