@@ -2,7 +2,6 @@
 #include "qmp/peer.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,12 +9,10 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "qmp/channel.h"
-#include "qmp/command.h"
 #include "qmp/inbox.h"
 
 /* Bytes that may wait behind a command that is not answered yet. */
 #define WAITING_MAX (64UL * 1024)
-#define WORDS_SIZE  1024
 
 struct peer {
 	struct peer *next;
@@ -28,11 +25,6 @@ struct peer {
 	bool working; /* in work(), which goes on when the owner has answered */
 	bool ended;   /* the client sends no more */
 	bool freed;
-};
-
-struct qmp_request {
-	struct peer *peer; /* NULL: the client has gone */
-	struct command command;
 };
 
 static void send_text(struct peer *peer, struct str *text)
@@ -52,14 +44,6 @@ static void send_error(struct peer *peer, const char *class, const char *desc, c
 	send_text(peer, &text);
 }
 
-static void send_return(struct peer *peer, json_t *value, const char *id)
-{
-	struct str text = { 0 };
-
-	message_return(&text, value, id);
-	send_text(peer, &text);
-}
-
 static void report_fault(struct peer *peer, enum frame_result fault)
 {
 	char desc[128];
@@ -72,9 +56,11 @@ static void report_fault(struct peer *peer, enum frame_result fault)
 static void negotiate(struct peer *peer, const struct command *command)
 {
 	json_t *nothing = json_object();
+	struct str text = { 0 };
 
 	peer->negotiated = true;
-	send_return(peer, nothing, command->id);
+	message_return(&text, nothing, command->id);
+	send_text(peer, &text);
 	json_decref(nothing);
 }
 
@@ -252,56 +238,10 @@ void peer_set_next(struct peer *peer, struct peer *next)
 	peer->next = next;
 }
 
-const char *qmp_request_command(const struct qmp_request *request)
+void peer_answer(struct peer *peer, struct str *text)
 {
-	return request->command.name;
-}
-
-json_t *qmp_request_arguments(const struct qmp_request *request)
-{
-	return request->command.arguments;
-}
-
-/* The request is over; its client, if it is still there, gets its next turn. */
-static void finish_request(struct qmp_request *request)
-{
-	struct peer *peer = request->peer;
-
-	command_finish(&request->command);
-	free(request);
-	if (!peer)
-		return;
+	send_text(peer, text);
 	peer->open = NULL;
 	if (!peer->working)
 		settle(peer);
-}
-
-void qmp_request_reply(struct qmp_request *request, json_t *value)
-{
-	json_t *answer = value ? value : json_object();
-
-	if (request->peer)
-		send_return(request->peer, answer, request->command.id);
-	json_decref(answer);
-	finish_request(request);
-}
-
-void qmp_request_fail(struct qmp_request *request, const char *class, const char *fmt, ...)
-{
-	char desc[WORDS_SIZE];
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(desc, sizeof(desc), fmt, args);
-	va_end(args);
-	if (request->peer)
-		send_error(request->peer, class ? class : QMP_CLASS_GENERIC, desc,
-			request->command.id);
-	finish_request(request);
-}
-
-void qmp_request_not_found(struct qmp_request *request)
-{
-	qmp_request_fail(request, QMP_CLASS_COMMAND_NOT_FOUND,
-		"The command %.128s has not been found", request->command.name);
 }

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <uv.h>
 
+#include "base/str.h"
+#include "qmp/command.h"
 #include "qmp/message.h"
 #include "qmp/server.h"
 
@@ -34,6 +36,15 @@ void peer_free(struct peer *peer);
 
 /* To a client that has negotiated; others hear nothing. @bytes end with a line's end. */
 void peer_send_event(struct peer *peer, const char *bytes, size_t len);
+
+/* A command that was handed to the owner (request.c); one of a client at a time. */
+struct qmp_request {
+	struct peer *peer; /* NULL: the client has gone */
+	struct command command;
+};
+
+/* Its answer; takes @text over. The client gets its next turn. */
+void peer_answer(struct peer *peer, struct str *text);
 
 /* The server's list. */
 struct peer *peer_next(const struct peer *peer);

@@ -68,6 +68,16 @@ int on_device(struct scan *scan, const struct qemu_option *option, const char *a
 int on_global(struct scan *scan, const struct qemu_option *option, const char *arg);
 int on_machine(struct scan *scan, const struct qemu_option *option, const char *arg);
 int on_set(struct scan *scan, const struct qemu_option *option, const char *arg);
+
+/* argv_node.c: all of these return 0 or -ENOMEM */
+
+/* Takes @node over, also on failure; @id may be NULL. */
+int scan_add_image(struct command_line *line, json_t *node, const char *id, const char *origin);
+
+/* Something uses a drive of that name, and we cannot tell more. */
+int scan_add_unknown_use(struct command_line *line, const char *name);
+
+/* What on_drive() and on_device() have collected. */
 int scan_finish_images(struct scan *scan);
 
 /* argv_monitor.c; @extra of on_serial: "default" if it replaces the default serial port */

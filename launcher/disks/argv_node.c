@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "launcher/disks/argv_scan.h"
+#include "launcher/disks/keyval.h"
+
+/* What was collected becomes block nodes, and what uses them. */
+
+int scan_add_image(struct command_line *line, json_t *node, const char *id, const char *origin)
+{
+	struct argv_image image = { .node = node, .origin = strdup(origin) };
+	struct argv_image *grown =
+		reallocarray(line->images, line->n_images + 1, sizeof(*line->images));
+
+	if (grown)
+		line->images = grown;
+	if (id)
+		image.id = strdup(id);
+	if (!grown || !image.origin || (id && !image.id)) {
+		free(image.origin);
+		free(image.id);
+		json_decref(node);
+		return -ENOMEM;
+	}
+	line->images[line->n_images++] = image;
+	return 0;
+}
+
+static int use_add(struct command_line *line, const char *name, unsigned bits)
+{
+	bits |= command_line_uses(line, name);
+	return json_object_set_new_nocheck(line->uses, name, json_integer(bits)) < 0 ? -ENOMEM : 0;
+}
+
+int scan_add_unknown_use(struct command_line *line, const char *name)
+{
+	return use_add(line, name, ARGV_USE_DEVICE | ARGV_USE_NO_SHARING | ARGV_USE_NO_CDROM);
+}
+
+static int device_understand(struct scan *scan, const struct scan_item *item)
+{
+	const char *drive = keyval_text(item->options, "drive");
+	const char *driver = keyval_text(item->options, "driver");
+	unsigned bits = ARGV_USE_DEVICE;
+
+	if (!drive)
+		return 0;
+	if (!keyval_bool(item->options, "share-rw", false))
+		bits |= ARGV_USE_NO_SHARING;
+	if (!str_equal(driver, "ide-cd") && !str_equal(driver, "scsi-cd"))
+		bits |= ARGV_USE_NO_CDROM;
+	return use_add(scan->line, drive, bits);
+}
+
+static bool drive_is_read_only(const struct scan *scan, const json_t *options)
+{
+	return keyval_bool(options, "readonly", false) ||
+	       keyval_bool(options, "read-only", false) ||
+	       str_equal(keyval_text(options, "media"), "cdrom") ||
+	       keyval_bool(options, "snapshot", scan->line->snapshot);
+}
+
+/* Turn what belongs to -drive alone into what a block node has. */
+static int drive_to_node(const struct scan *scan, json_t *options)
+{
+	static const char *const drive_only[] = { "file", "format", "readonly", "media", "snapshot",
+		"cache", "if", "id" };
+	const char *file = keyval_text(options, "file");
+	const char *format = keyval_text(options, "format");
+	bool read_only = drive_is_read_only(scan, options);
+	int code = 0;
+	size_t i;
+
+	if (file && *file)
+		code = keyval_set_text(options, NODE_PSEUDO_FILENAME, file);
+	if (code == 0 && format)
+		code = keyval_set_text(options, "driver", format);
+	if (code == 0)
+		code = keyval_set_text(options, "read-only", read_only ? "on" : "off");
+	if (code == 0 && !json_object_get(options, "auto-read-only"))
+		code = keyval_set_text(options, "auto-read-only", "on");
+	for (i = 0; i < sizeof(drive_only) / sizeof(*drive_only); i++)
+		json_object_del(options, drive_only[i]);
+	return code;
+}
+
+/* A drive without a medium, or a question for the list of formats. */
+static bool node_is_empty(const json_t *node)
+{
+	const char *driver = keyval_text(node, "driver");
+
+	return !json_object_get(node, NODE_PSEUDO_FILENAME) && !json_object_get(node, "file") &&
+	       (!driver || str_equal(driver, "help") || str_equal(driver, "?"));
+}
+
+static int drive_understand(struct scan *scan, struct scan_item *item)
+{
+	const char *interface = keyval_text(item->options, "if");
+	const char *drive_id = keyval_text(item->options, "id");
+	_cleanup_(freep) char *id = drive_id ? strdup(drive_id) : NULL;
+	json_t *node = NULL;
+	struct error why = { 0 };
+	int code;
+
+	if (drive_id && !id)
+		return -ENOMEM;
+	/* every other interface makes the machine attach it, and never shared */
+	if (id && !str_equal(interface, "none") && scan_add_unknown_use(scan->line, id) < 0)
+		return -ENOMEM;
+	if (drive_to_node(scan, item->options) < 0)
+		return -ENOMEM;
+	code = keyval_nest(item->options, &node, &why);
+	if (code == -EINVAL)
+		return disks_notes_add(&scan->line->notes, DISKS_NOTE_NOT_UNDERSTOOD, "%s: %s",
+			item->origin, why.text);
+	if (code < 0)
+		return code;
+	if (node_is_empty(node)) {
+		json_decref(node);
+		return 0;
+	}
+	return scan_add_image(scan->line, node, id, item->origin);
+}
+
+int scan_finish_images(struct scan *scan)
+{
+	size_t i;
+
+	for (i = 0; i < scan->groups[SCAN_DEVICE].n; i++) {
+		if (device_understand(scan, &scan->groups[SCAN_DEVICE].items[i]) < 0)
+			return -ENOMEM;
+	}
+	for (i = 0; i < scan->groups[SCAN_DRIVE].n; i++) {
+		if (drive_understand(scan, &scan->groups[SCAN_DRIVE].items[i]) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
