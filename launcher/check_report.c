@@ -39,7 +39,8 @@ static int look(const struct preparation *p, size_t i, struct finding *ret, stru
 		.resource = &p->disks.set.items[i],
 		.image = disks_find_image(&p->disks, &p->disks.set.items[i]),
 	};
-	code = lock_manager_look(driver, ret->resource->path, &ret->view, err);
+	code = lock_manager_look_open(
+		driver, ret->resource->path, ret->image ? ret->image->fd : -1, &ret->view, err);
 	ret->looked = code >= 0;
 	if (!ret->looked)
 		return code;

@@ -131,12 +131,14 @@ static bool decide_verified(const struct preparation *p)
 }
 
 /* Takes @parsed over. */
-static int fill_plan(struct preparation *p, struct command_line *parsed, struct error *err)
+static int fill_plan(
+	struct preparation *p, struct command_line *parsed, size_t keep_open, struct error *err)
 {
 	const struct command_line *line = &p->disks.line;
 	struct disks_params params = {
 		.readonly_locks = p->options.readonly_locks,
 		.credentials = &p->credentials,
+		.keep_open = keep_open,
 	};
 	int ret = disks_from_line(parsed, &params, &p->disks, err);
 
@@ -154,7 +156,7 @@ static int fill_plan(struct preparation *p, struct command_line *parsed, struct 
 	return ret < 0 ? ret : judge_notes(p, err);
 }
 
-int prepare(char **argv, struct preparation *ret, struct error *err)
+int prepare(char **argv, size_t keep_open, struct preparation *ret, struct error *err)
 {
 	_cleanup_(command_line_finish) struct command_line line = { 0 };
 	int code;
@@ -181,5 +183,5 @@ int prepare(char **argv, struct preparation *ret, struct error *err)
 		if (code < 0)
 			error_status(err, code, EX_USAGE);
 	}
-	return code < 0 ? code : fill_plan(ret, &line, err);
+	return code < 0 ? code : fill_plan(ret, &line, keep_open, err);
 }

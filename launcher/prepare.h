@@ -22,10 +22,11 @@ void preparation_finish(struct preparation *preparation);
 
 /*
  * @argv	[0] is the verb
+ * @keep_open	how many images may stay open behind it (struct disks_params)
  * @ret		end it with preparation_finish(), also after a failure
  *
  * Returns 0, PREPARE_NO_VM (QEMU would print something and exit: there is
  * nothing to lock, run it as it is), or -errno with a sentence and its status.
  */
 enum { PREPARE_NO_VM = 1 };
-int prepare(char **argv, struct preparation *ret, struct error *err);
+int prepare(char **argv, size_t keep_open, struct preparation *ret, struct error *err);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sysexits.h>
 
 #include "base/cleanup.h"
@@ -8,13 +9,21 @@
 #include "launcher/prepare.h"
 #include "launcher/verbs.h"
 
+/* Half of what we may have: the rest is for the work itself. */
+static size_t open_files_to_spare(void)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_NOFILE, &limit) < 0 ? 0 : limit.rlim_cur / 2;
+}
+
 int verb_check(char **argv)
 {
 	_cleanup_(preparation_finish) struct preparation preparation = { 0 };
 	struct error err = { 0 };
 	int ret;
 
-	ret = prepare(argv, &preparation, &err);
+	ret = prepare(argv, open_files_to_spare(), &preparation, &err);
 	if (ret < 0)
 		return exit_failure(ret, &err);
 	if (ret == PREPARE_NO_VM) {

@@ -68,7 +68,7 @@ int verb_run(char **argv)
 	struct error err = { 0 };
 	int ret, found;
 
-	ret = prepare(argv, &preparation, &err);
+	ret = prepare(argv, 0, &preparation, &err);
 	if (ret < 0)
 		return exit_failure(ret, &err);
 	found = binary_find(preparation.options.qemu_argv[0], &binary, &err);

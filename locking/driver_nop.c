@@ -171,11 +171,11 @@ static int nop_status(struct lock *lock, const struct resource *resource, struct
 	return 0;
 }
 
-static int nop_look(const char *path, struct lock_view *ret, struct error *err)
+static int nop_look(const char *path, int fd, struct lock_view *ret, struct error *err)
 {
 	struct stat info;
 
-	if (stat(path, &info) < 0)
+	if ((fd < 0 ? stat(path, &info) : fstat(fd, &info)) < 0)
 		return error_status(
 			err, error_set(err, -errno, "%s: %s", path, strerror(errno)), 66);
 	*ret = (struct lock_view){ .id = { info.st_dev, info.st_ino } };

@@ -11,7 +11,7 @@
 
 /* What others hold on an image, seen from outside: nothing is locked or written. */
 
-static int view_fill(int fd, struct lock_view *view, struct error *err)
+static int look_at(int fd, const char *path, struct lock_view *view, struct error *err)
 {
 	struct lock_owner self = { 0 };
 	struct record record;
@@ -24,7 +24,7 @@ static int view_fill(int fd, struct lock_view *view, struct error *err)
 	view->generation = ret == 0 ? record.generation : 0;
 	ret = file_lock_look(fd, &view->mode, &lock);
 	if (ret < 0 && !file_lock_is_unsupported(ret))
-		return error_set(err, ret, "look at its locks: %s", strerror(-ret));
+		return error_set(err, ret, "%s: look at its locks: %s", path, strerror(-ret));
 	view->lockable = ret >= 0;
 	view->held = ret > 0;
 	if (view->held)
@@ -32,20 +32,28 @@ static int view_fill(int fd, struct lock_view *view, struct error *err)
 	return 0;
 }
 
-int file_driver_look(const char *path, struct lock_view *ret, struct error *err)
+/* What a reader needs is enough to see everything; the path stays the caller's. */
+static int look_at_path(const char *path, struct lock_view *view, struct error *err)
 {
-	/* what a reader needs is enough to see everything; the path stays the caller's */
 	const struct resource image = { .kind = RESOURCE_DISK, .path = (char *)path };
-	_cleanup_(closep) int fd = -1;
-	struct lock_view view = { 0 };
-	int code;
+	_cleanup_(closep) int fd = file_open(&image, &view->id, err);
 
-	fd = file_open(&image, &view.id, err);
-	if (fd < 0)
-		return fd;
-	code = view_fill(fd, &view, err);
-	if (code < 0)
-		return error_prefix(err, code, "%s", path);
-	*ret = view;
-	return 0;
+	return fd < 0 ? fd : look_at(fd, path, view, err);
+}
+
+static int look_at_open(const char *path, int fd, struct lock_view *view, struct error *err)
+{
+	int code = file_open_check(path, fd, &view->id, err);
+
+	return code < 0 ? code : look_at(fd, path, view, err);
+}
+
+int file_driver_look(const char *path, int fd, struct lock_view *ret, struct error *err)
+{
+	struct lock_view view = { 0 };
+	int code = fd < 0 ? look_at_path(path, &view, err) : look_at_open(path, fd, &view, err);
+
+	if (code == 0)
+		*ret = view;
+	return code;
 }

@@ -68,20 +68,34 @@ static int open_failed(const struct resource *image, int code, struct error *err
 	return error_status(err, -code, status);
 }
 
-int file_open_again(const struct resource *image, struct resource_identity *ret, struct error *err)
+static int open_check(
+	const struct resource *image, int fd, struct resource_identity *ret, struct error *err)
 {
-	int flags = image->mode == RESOURCE_EXCLUSIVE ? O_RDWR : O_RDONLY, code;
-	_cleanup_(closep) int fd = -1;
 	struct stat info;
+	int code;
 
-	fd = open(image->path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &info) < 0)
 		return open_failed(image, errno, err);
 	code = type_check(image->path, info.st_mode, err);
-	if (code < 0)
-		return code;
-	*ret = (struct resource_identity){ info.st_dev, info.st_ino };
-	return take_fd(&fd);
+	if (code == 0)
+		*ret = (struct resource_identity){ info.st_dev, info.st_ino };
+	return code;
+}
+
+int file_open_check(const char *path, int fd, struct resource_identity *ret, struct error *err)
+{
+	const struct resource image = { .kind = RESOURCE_DISK, .path = (char *)path };
+
+	return open_check(&image, fd, ret, err);
+}
+
+int file_open_again(const struct resource *image, struct resource_identity *ret, struct error *err)
+{
+	int flags = image->mode == RESOURCE_EXCLUSIVE ? O_RDWR : O_RDONLY, code;
+	_cleanup_(closep) int fd = open(image->path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+	code = open_check(image, fd, ret, err);
+	return code < 0 ? code : take_fd(&fd);
 }
 
 int file_open(const struct resource *image, struct resource_identity *ret, struct error *err)

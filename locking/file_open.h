@@ -17,6 +17,9 @@
  */
 int file_open(const struct resource *image, struct resource_identity *ret, struct error *err);
 
+/* The checks and the identity alone, of what somebody else has opened. 0 or -errno. */
+int file_open_check(const char *path, int fd, struct resource_identity *ret, struct error *err);
+
 /*
  * The same path again, for a second description of what file_open() has just
  * opened: the caller compares the identities.

@@ -224,6 +224,10 @@ struct lock_driver {
 	/* Of one of our resources, found by path or identity. 0 or -ENOENT. */
 	int (*status)(struct lock *lock, const struct resource *resource, struct lock_status *ret);
 
-	/* What can be seen of @path without taking a lock. 0 or -errno. */
-	int (*look)(const char *path, struct lock_view *ret, struct error *err);
+	/*
+	 * What can be seen of @path without taking a lock. 0 or -errno.
+	 *
+	 * @fd	that file, if the caller has it open for reading; else -1
+	 */
+	int (*look)(const char *path, int fd, struct lock_view *ret, struct error *err);
 };

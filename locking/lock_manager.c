@@ -100,5 +100,11 @@ int lock_manager_status(struct lock *lock, const struct resource *resource, stru
 int lock_manager_look(const struct lock_driver *driver, const char *path, struct lock_view *ret,
 	struct error *err)
 {
-	return driver->look(path, ret, err);
+	return driver->look(path, -1, ret, err);
+}
+
+int lock_manager_look_open(const struct lock_driver *driver, const char *path, int fd,
+	struct lock_view *ret, struct error *err)
+{
+	return driver->look(path, fd, ret, err);
 }

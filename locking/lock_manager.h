@@ -35,3 +35,7 @@ int lock_manager_status(
 	struct lock *lock, const struct resource *resource, struct lock_status *ret);
 int lock_manager_look(const struct lock_driver *driver, const char *path, struct lock_view *ret,
 	struct error *err);
+
+/* The same of a file that is open for reading already; @path is for the sentence. */
+int lock_manager_look_open(const struct lock_driver *driver, const char *path, int fd,
+	struct lock_view *ret, struct error *err);

@@ -24,11 +24,12 @@
 #define CHAIN_DEPTH_MAX  500   /* nodes in nodes */
 #define CHAIN_VISITS_MAX 20000 /* nodes in all */
 
-/* All zeroes with the first four set is ready; chain_finish() ends it, @cwd included. */
+/* All zeroes with the first five set is ready; chain_finish() ends it, @cwd included. */
 struct chain {
 	const struct command_line *line;
 	const struct credentials *credentials;
 	bool readonly_locks; /* false: what is only read is not in the set */
+	size_t keep_open;    /* so many images stay open */
 	char *cwd;           /* what QEMU's relative names relate to */
 
 	struct resource_set set;

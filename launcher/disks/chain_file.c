@@ -132,18 +132,32 @@ static int header_keep(struct disk_image *image, const struct image *found)
 	return 0;
 }
 
-static int image_probe(struct chain *chain, const struct stat *st, const struct chain_place *place,
+/* Whoever wants to look at its locks next need not open it once more. */
+static void keep_open(struct chain *chain, struct disk_image *image, int *fd)
+{
+	if (chain->keep_open) {
+		chain->keep_open--;
+		image->fd = take_fd(fd);
+	}
+}
+
+static int image_probe(struct chain *chain, struct stat *st, const struct chain_place *place,
 	struct disk_image *image)
 {
+	_cleanup_(closep) int fd = -1;
 	struct image found = { 0 };
 	struct error why = { 0 };
 	int code;
 
 	if (S_ISCHR(st->st_mode)) /* to open one may be to use it */
 		return 0;
-	code = image_file_read(image->path, st, &found, &why);
-	if (code == 0)
+	code = fd = image_file_open(image->path, st, &why);
+	if (code >= 0)
+		code = image_file_read(fd, st, &found, &why);
+	if (code == 0) {
+		keep_open(chain, image, &fd);
 		return header_keep(image, &found);
+	}
 	/* a device that we cannot read QEMU cannot read either; what it is weighs more */
 	if (S_ISBLK(st->st_mode) && code != -EINVAL && code != -ENOMEM)
 		return 0;
@@ -233,7 +247,7 @@ static size_t parent_find(const struct chain_place *place)
 }
 
 /* The image is known: its header, its format, its place in the set. */
-static int image_visit(struct chain *chain, const struct stat *st, const struct chain_place *place,
+static int image_visit(struct chain *chain, struct stat *st, const struct chain_place *place,
 	struct disk_image *image)
 {
 	const char *format = place->format;

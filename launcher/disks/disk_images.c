@@ -5,10 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
+
 static void disk_image_finish(struct disk_image *image)
 {
 	free(image->path);
 	free(image->header);
+	closep(&image->fd);
 }
 
 void disk_images_finish(struct disk_images *images)
@@ -82,7 +85,7 @@ static int images_reserve(struct disk_images *images)
 int disk_images_add(struct disk_images *images, const struct resource_identity *id,
 	const char *path, size_t *ret)
 {
-	struct disk_image image = { .id = *id, .parent = CHAIN_NO_IMAGE };
+	struct disk_image image = { .id = *id, .parent = CHAIN_NO_IMAGE, .fd = -1 };
 	size_t rank = rank_find(images, id), place = find_at_rank(images, rank, id);
 
 	if (place == CHAIN_NO_IMAGE) {

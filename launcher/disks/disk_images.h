@@ -20,6 +20,7 @@ struct disk_image {
 	bool probed;        /* its header was read: */
 	enum image_format found;
 	struct image *header; /* NULL: it names no other file */
+	int fd;               /* still open for reading; -1: not */
 };
 
 /* All that were met, in the order in which they were met. All zeroes is empty. */

@@ -28,6 +28,7 @@ static int images_follow(struct disks *disks, const struct disks_params *params,
 		.line = &disks->line,
 		.credentials = params->credentials,
 		.readonly_locks = params->readonly_locks,
+		.keep_open = params->keep_open,
 		.cwd = getcwd(NULL, 0),
 		/* so that all notes are in one list, the command line's first */
 		.notes = disks->line.notes,

@@ -18,6 +18,7 @@
 struct disks_params {
 	bool readonly_locks; /* false: files that are only read are not in the set */
 	const struct credentials *credentials; /* whose rights count; borrowed */
+	size_t keep_open; /* so many images may stay open, for a look at their locks */
 };
 
 /* All zeroes is empty and can be finished. */

@@ -6,11 +6,14 @@
 #include "launcher/disks/image.h"
 
 /*
- * Read the header of a regular file or block device.
+ * Open a regular file or block device to read its header.
  *
- * @st	what the path was seen to name: nothing else is read
+ * @st	what the path was seen to name: nothing else is opened; brought up to date
  *
- * Returns 0, or -errno with a sentence (-EINVAL: damaged, or changed under our
+ * Returns the descriptor, or -errno with a sentence (-EINVAL: changed under our
  * hands).
  */
-int image_file_read(const char *path, const struct stat *st, struct image *ret, struct error *err);
+int image_file_open(const char *path, struct stat *st, struct error *err);
+
+/* Read and understand it. 0, or -errno with a sentence (-EINVAL: damaged). */
+int image_file_read(int fd, const struct stat *st, struct image *ret, struct error *err);

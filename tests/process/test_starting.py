@@ -166,6 +166,20 @@ class Scale(FakeTest):
         self.does("resume", "vm")
         self.assertEqual(vm.fake.unlocked(), [])
 
+    def test_is_checked_within_any_limit_of_open_files(self):
+        paths = [self.qcow2("first.qcow2")]
+        for number in range(100):
+            paths.append(self.dir / f"{number}.qcow2")
+            paths[-1].write_bytes(paths[0].read_bytes())
+        words = [word for path in paths for word in self.drive(path, form="qcow2")]
+        with self.other_holds(paths[7]), self.other_holds(paths[-1]):
+            for limit in (24, 64, 150, 1024):
+                with self.subTest(limit):
+                    result = self.vmlatch("check", "--", QEMU, *words, preexec_fn=self.limited(limit))
+                    self.assertEqual(result.status, 75, result)
+                    self.assertEqual((result.out.count(": free"), result.out.count(": in use")),
+                                     (len(paths) - 2, 2))
+
     def test_beyond_the_limit_of_open_files_is_71_and_a_sentence(self):
         paths, words = self.many()
         for limit in (100, 500, 620, 640):

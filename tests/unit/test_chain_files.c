@@ -113,6 +113,44 @@ static void a_sentence_names_the_file_once(void **state)
 	}
 }
 
+static size_t count_open(const struct disks *disks)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < disks->images.n; i++)
+		n += disks->images.items[i].fd >= 0;
+	return n;
+}
+
+static void so_many_images_stay_open_as_were_asked_for(void **state)
+{
+	static const struct credentials ours;
+	char *argv[] = { "qemu", "-no-user-config", "-hda", "top", "-hdb", "other", NULL };
+	size_t keep;
+
+	(void)state;
+	chain_put_raw("base");
+	chain_put_qcow2("top", "base", NULL);
+	chain_put_qcow2("other", NULL, NULL);
+	for (keep = 0; keep < 5; keep++) {
+		const struct disks_params params = { .credentials = &ours, .keep_open = keep };
+		struct disks disks = { 0 };
+		struct error err = { 0 };
+		struct stat st;
+		int fd;
+
+		assert_int_equal(disks_from_argv(argv, &params, &disks, &err), 0);
+		assert_int_equal(count_open(&disks), keep < 3 ? keep : 3);
+		fd = disks.images.items[0].fd;
+		if (keep) {
+			assert_int_equal(fstat(fd, &st), 0);
+			assert_int_equal(st.st_ino, disks.images.items[0].id.ino);
+		}
+		disks_finish(&disks);
+		assert_true(!keep || fstat(fd, &st) < 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -126,6 +164,8 @@ int main(void)
 			devices_are_left_to_the_driver, chain_setup, chain_teardown),
 		cmocka_unit_test_setup_teardown(
 			a_sentence_names_the_file_once, chain_setup, chain_teardown),
+		cmocka_unit_test_setup_teardown(
+			so_many_images_stay_open_as_were_asked_for, chain_setup, chain_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
