@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "domain_helpers.h"
 #include "fault.h"
-#include "lock_fixture.h"
 #include "locking/lock_manager.h"
 #include "locking/saved_state.h"
 
@@ -25,26 +25,36 @@
  */
 #define MAX_CALLS 2000 /* more means a loop that never ends */
 
-static const char *const drivers[] = { "file", "nop" };
-
+/* Two images, and what a life with them needs. */
 struct disks {
 	char first[128];
 	char second[128];
 	struct resource images[2];
 	struct resource_set set;
+
+	struct lock_params params;
+	struct domain_lock_start start;
+	struct lock_conflict conflict;
 };
 
-static void disks_make(struct disks *disks)
+static int disks_make(void **state)
 {
-	strcpy(disks->first, fixture_image("1"));
-	strcpy(disks->second, fixture_image("2"));
-	disks->images[0] = fixture_resource(disks->first, RESOURCE_EXCLUSIVE);
-	disks->images[1] = fixture_resource(disks->second, RESOURCE_READER);
-	disks->set = (struct resource_set){ .items = disks->images, .n = 2 };
+	static struct disks disks;
+
+	if (lock_fixture_setup(state) != 0)
+		return -1;
+	disks = (struct disks){ .params = fixture_params("a"), .start = { .pid = 1 } };
+	strcpy(disks.first, fixture_image("1"));
+	strcpy(disks.second, fixture_image("2"));
+	disks.images[0] = fixture_resource(disks.first, RESOURCE_EXCLUSIVE);
+	disks.images[1] = fixture_resource(disks.second, RESOURCE_READER);
+	disks.set = (struct resource_set){ .items = disks.images, .n = 2 };
+	*state = &disks;
+	return 0;
 }
 
 /* Nobody holds a byte of it that a writer would meet. */
-static bool is_free(const char *path)
+static bool is_unlocked(const char *path)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_len = 0 };
 	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -52,23 +62,49 @@ static bool is_free(const char *path)
 	return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type == F_UNLCK;
 }
 
+static bool both_are_free(const struct disks *disks)
+{
+	return is_unlocked(disks->first) && is_unlocked(disks->second);
+}
+
+static struct domain_lock *domain_make(struct disks *disks, const struct resource_set *set)
+{
+	struct domain_lock *domain;
+
+	assert_int_equal(domain_lock_new("file", &disks->params, set, &domain, NULL), 0);
+	return domain;
+}
+
+static struct domain_lock *domain_started(struct disks *disks, const struct resource_set *set)
+{
+	struct domain_lock *domain = domain_make(disks, set);
+
+	assert_int_equal(start_domain(domain), 0);
+	return domain;
+}
+
+static char *domain_inquired(struct domain_lock *domain)
+{
+	char *text;
+
+	assert_int_equal(domain_lock_process_inquire(domain, &text, NULL), 0);
+	return text;
+}
+
 static int live_through_it(const char *driver, struct disks *disks)
 {
-	struct lock_params params = fixture_params("a");
-	struct domain_lock_start start = { .pid = 1 };
 	_cleanup_(domain_lock_freep) struct domain_lock *domain = NULL;
 	_cleanup_(freep) struct lock_descriptor *fds = NULL;
 	_cleanup_(freep) char *text = NULL;
-	struct lock_conflict conflict;
 	size_t n;
-	int ret = domain_lock_new(driver, &params, NULL, &domain, NULL);
+	int ret = domain_lock_new(driver, &disks->params, NULL, &domain, NULL);
 
 	if (ret == 0)
-		ret = domain_lock_image_attach(domain, &disks->images[0], &conflict, NULL);
+		ret = domain_lock_image_attach(domain, &disks->images[0], &disks->conflict, NULL);
 	if (ret == 0)
-		ret = domain_lock_process_start(domain, &start, &conflict, NULL);
+		ret = start_domain(domain);
 	if (ret == 0)
-		ret = domain_lock_image_attach(domain, &disks->images[1], &conflict, NULL);
+		ret = domain_lock_image_attach(domain, &disks->images[1], &disks->conflict, NULL);
 	if (ret == 0)
 		ret = domain_lock_descriptors(domain, &fds, &n, NULL);
 	if (ret == 0)
@@ -76,7 +112,7 @@ static int live_through_it(const char *driver, struct disks *disks)
 	if (ret == 0)
 		ret = domain_lock_process_pause(domain, text, NULL);
 	if (ret == 0)
-		ret = domain_lock_process_resume(domain, false, &conflict, NULL);
+		ret = resume_domain(domain, NULL);
 	if (ret == 0)
 		ret = domain_lock_verify(domain, NULL);
 	if (ret == 0)
@@ -86,22 +122,21 @@ static int live_through_it(const char *driver, struct disks *disks)
 
 static void a_life_with_faults_leaves_nothing_behind(void **state)
 {
-	struct disks disks;
+	struct disks *disks = *state;
 	size_t fds = fixture_count_fds(), i;
 	unsigned n;
 	int ret;
 
-	(void)state;
-	disks_make(&disks);
-	for (i = 0; i < 2; i++) {
+	FOR_EACH_DRIVER(i)
+	{
 		for (n = 1; n < MAX_CALLS; n++) {
 			fault_arm(n);
-			ret = live_through_it(drivers[i], &disks);
+			ret = live_through_it(drivers[i], disks);
 			if (!fault_disarm())
 				break;
 			assert_int_not_equal(ret, LOCK_BUSY);
 			assert_int_equal(fixture_count_fds(), fds);
-			assert_true(is_free(disks.first) && is_free(disks.second));
+			assert_true(both_are_free(disks));
 		}
 		assert_int_equal(ret, 0);
 		assert_true(n > (i ? 10 : 60) && n < MAX_CALLS);
@@ -110,34 +145,29 @@ static void a_life_with_faults_leaves_nothing_behind(void **state)
 
 static void a_start_with_faults_holds_all_or_nothing(void **state)
 {
-	struct lock_params params = fixture_params("a");
-	struct domain_lock_start start = { .pid = 1 };
-	struct lock_conflict conflict;
-	struct disks disks;
+	struct disks *disks = *state;
 	bool fired = true;
 	unsigned n;
 	int ret;
 
-	(void)state;
-	disks_make(&disks);
 	for (n = 1; n < MAX_CALLS && fired; n++) {
 		struct domain_lock *domain;
 		struct error err = { 0 };
 		size_t fds;
 
-		assert_int_equal(domain_lock_new("file", &params, &disks.set, &domain, NULL), 0);
+		domain = domain_make(disks, &disks->set);
 		fds = fixture_count_fds();
 		fault_arm(n);
-		ret = domain_lock_process_start(domain, &start, &conflict, &err);
+		ret = domain_lock_process_start(domain, &disks->start, &disks->conflict, &err);
 		fired = fault_disarm();
 		if (ret != 0) {
 			assert_true(ret < 0);
 			assert_string_not_equal(err.text, "");
 			assert_int_equal(domain_lock_state(domain), DOMAIN_LOCK_REGISTERED);
-			assert_true(is_free(disks.first) && is_free(disks.second));
+			assert_true(both_are_free(disks));
 			assert_true(fixture_count_fds() <= fds + 4);
 		} else {
-			assert_false(is_free(disks.first) || is_free(disks.second));
+			assert_false(is_unlocked(disks->first) || is_unlocked(disks->second));
 			assert_int_equal(domain_lock_verify(domain, NULL), 0);
 		}
 		domain_lock_free(domain);
@@ -148,22 +178,16 @@ static void a_start_with_faults_holds_all_or_nothing(void **state)
 
 static void a_pause_with_faults_leaves_all_held_or_nothing(void **state)
 {
-	struct lock_params params = fixture_params("a");
-	struct domain_lock_start start = { .pid = 1 };
-	struct lock_conflict conflict;
+	struct disks *disks = *state;
 	struct domain_lock *domain;
-	struct disks disks;
 	bool fired = true;
 	unsigned n;
 	char *text;
 	int ret;
 
-	(void)state;
-	disks_make(&disks);
 	for (n = 1; n < MAX_CALLS && fired; n++) {
-		assert_int_equal(domain_lock_new("file", &params, &disks.set, &domain, NULL), 0);
-		assert_int_equal(domain_lock_process_start(domain, &start, &conflict, NULL), 0);
-		assert_int_equal(domain_lock_process_inquire(domain, &text, NULL), 0);
+		domain = domain_started(disks, &disks->set);
+		text = domain_inquired(domain);
 		fault_arm(n);
 		ret = domain_lock_process_pause(domain, text, NULL);
 		fired = fault_disarm();
@@ -172,8 +196,8 @@ static void a_pause_with_faults_leaves_all_held_or_nothing(void **state)
 			assert_int_equal(domain_lock_verify(domain, NULL), 0);
 			assert_int_equal(domain_lock_process_pause(domain, text, NULL), 0);
 		}
-		assert_true(is_free(disks.first) && is_free(disks.second));
-		assert_int_equal(domain_lock_process_resume(domain, false, &conflict, NULL), 0);
+		assert_true(both_are_free(disks));
+		assert_int_equal(resume_domain(domain, NULL), 0);
 		free(text);
 		domain_lock_free(domain);
 	}
@@ -182,32 +206,25 @@ static void a_pause_with_faults_leaves_all_held_or_nothing(void **state)
 
 static void a_resume_with_faults_holds_nothing_and_can_be_tried_again(void **state)
 {
-	struct lock_params params = fixture_params("a");
-	struct domain_lock_start start = { .pid = 1 };
-	struct lock_conflict conflict;
+	struct disks *disks = *state;
 	struct domain_lock *domain;
-	struct disks disks;
 	bool fired = true;
 	unsigned n;
 	char *text;
 	int ret;
 
-	(void)state;
-	disks_make(&disks);
-	assert_int_equal(domain_lock_new("file", &params, &disks.set, &domain, NULL), 0);
-	assert_int_equal(domain_lock_process_start(domain, &start, &conflict, NULL), 0);
+	domain = domain_started(disks, &disks->set);
 	for (n = 1; n < MAX_CALLS && fired; n++) {
-		assert_int_equal(domain_lock_process_inquire(domain, &text, NULL), 0);
+		text = domain_inquired(domain);
 		assert_int_equal(domain_lock_process_pause(domain, text, NULL), 0);
 		fault_arm(n);
-		ret = domain_lock_process_resume(domain, false, &conflict, NULL);
+		ret = resume_domain(domain, NULL);
 		fired = fault_disarm();
 		/* a record that could not be read is no record: too careful is allowed */
 		if (ret != 0) {
 			assert_int_equal(domain_lock_state(domain), DOMAIN_LOCK_RELEASED);
-			assert_true(is_free(disks.first) && is_free(disks.second));
-			assert_int_equal(
-				domain_lock_process_resume(domain, false, &conflict, NULL), 0);
+			assert_true(both_are_free(disks));
+			assert_int_equal(resume_domain(domain, NULL), 0);
 		}
 		assert_int_equal(domain_lock_verify(domain, NULL), 0);
 		free(text);
@@ -218,32 +235,26 @@ static void a_resume_with_faults_holds_nothing_and_can_be_tried_again(void **sta
 
 static void an_attach_with_faults_changes_nothing(void **state)
 {
-	struct lock_params params = fixture_params("a");
-	struct domain_lock_start start = { .pid = 1 };
-	struct lock_conflict conflict;
+	struct disks *disks = *state;
 	struct domain_lock *domain;
-	struct disks disks;
 	bool fired = true;
 	unsigned n;
 	int ret;
 
-	(void)state;
-	disks_make(&disks);
-	assert_int_equal(domain_lock_new("file", &params, NULL, &domain, NULL), 0);
-	assert_int_equal(domain_lock_process_start(domain, &start, &conflict, NULL), 0);
+	domain = domain_started(disks, NULL);
 	for (n = 1; n < MAX_CALLS && fired; n++) {
 		size_t fds = fixture_count_fds();
 
 		fault_arm(n);
-		ret = domain_lock_disk_attach(domain, &disks.set, &conflict, NULL);
+		ret = domain_lock_disk_attach(domain, &disks->set, &disks->conflict, NULL);
 		fired = fault_disarm();
 		if (ret == 0) { /* without a fault, or with one that is no failure */
 			assert_int_equal(domain_lock_resources(domain)->n, 2);
-			assert_int_equal(domain_lock_disk_detach(domain, &disks.set, NULL), 0);
+			assert_int_equal(domain_lock_disk_detach(domain, &disks->set, NULL), 0);
 		}
 		assert_int_equal(domain_lock_resources(domain)->n, 0);
 		assert_int_equal(fixture_count_fds(), fds);
-		assert_true(is_free(disks.first) && is_free(disks.second));
+		assert_true(both_are_free(disks));
 	}
 	assert_true(n > 20);
 	domain_lock_free(domain);
@@ -251,30 +262,24 @@ static void an_attach_with_faults_changes_nothing(void **state)
 
 static void an_adoption_with_faults_takes_nothing_over(void **state)
 {
-	struct lock_params params = fixture_params("a");
-	struct domain_lock_start start = { .pid = 1 };
+	struct disks *disks = *state;
 	struct domain_lock *child, *ours;
 	struct lock_descriptor *all;
-	struct lock_conflict conflict;
-	struct disks disks;
 	int fds[4], ret = -1;
 	size_t count, i;
 	unsigned n;
 	char *text;
 
-	(void)state;
-	disks_make(&disks);
-	assert_int_equal(domain_lock_new("file", &params, &disks.set, &child, NULL), 0);
-	assert_int_equal(domain_lock_process_start(child, &start, &conflict, NULL), 0);
-	assert_int_equal(domain_lock_process_inquire(child, &text, NULL), 0);
+	child = domain_started(disks, &disks->set);
+	text = domain_inquired(child);
 	assert_int_equal(domain_lock_descriptors(child, &all, &count, NULL), 0);
 	assert_int_equal(count, 4);
 	for (i = 0; i < count; i++)
 		fds[i] = fcntl(all[i].fd, F_DUPFD_CLOEXEC, 0);
-	assert_int_equal(domain_lock_new("file", &params, &disks.set, &ours, NULL), 0);
+	ours = domain_make(disks, &disks->set);
 	for (n = 1; n < MAX_CALLS && ret != 0; n++) {
 		fault_arm(n);
-		ret = domain_lock_adopt(ours, &start, fds, count, text, NULL);
+		ret = domain_lock_adopt(ours, &disks->start, fds, count, text, NULL);
 		fault_disarm();
 		assert_int_equal(domain_lock_state(ours),
 			ret == 0 ? DOMAIN_LOCK_HELD : DOMAIN_LOCK_REGISTERED);
@@ -357,21 +362,20 @@ static void texts_with_faults_say_no_memory(void **state)
 	free(changed);
 }
 
-#define in_fixture(test) \
-	cmocka_unit_test_setup_teardown(test, lock_fixture_setup, lock_fixture_teardown)
+#define TEST(name, begins) cmocka_unit_test_setup_teardown(name, begins, lock_fixture_teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		in_fixture(a_life_with_faults_leaves_nothing_behind),
-		in_fixture(a_start_with_faults_holds_all_or_nothing),
-		in_fixture(a_pause_with_faults_leaves_all_held_or_nothing),
-		in_fixture(a_resume_with_faults_holds_nothing_and_can_be_tried_again),
-		in_fixture(an_attach_with_faults_changes_nothing),
-		in_fixture(an_adoption_with_faults_takes_nothing_over),
-		in_fixture(a_look_with_faults_leaves_no_descriptor),
-		in_fixture(a_refusal_with_faults_is_still_a_refusal),
-		in_fixture(texts_with_faults_say_no_memory),
+		TEST(a_life_with_faults_leaves_nothing_behind, disks_make),
+		TEST(a_start_with_faults_holds_all_or_nothing, disks_make),
+		TEST(a_pause_with_faults_leaves_all_held_or_nothing, disks_make),
+		TEST(a_resume_with_faults_holds_nothing_and_can_be_tried_again, disks_make),
+		TEST(an_attach_with_faults_changes_nothing, disks_make),
+		TEST(an_adoption_with_faults_takes_nothing_over, disks_make),
+		TEST(a_look_with_faults_leaves_no_descriptor, lock_fixture_setup),
+		TEST(a_refusal_with_faults_is_still_a_refusal, lock_fixture_setup),
+		TEST(texts_with_faults_say_no_memory, lock_fixture_setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
