@@ -167,7 +167,7 @@ class BehindOurBack(VmTest):
     def test_a_guest_that_has_written_before_the_freeze_is_stale(self):
         """Its own write or somebody else's: from outside nobody can tell. A fast freeze is no harm."""
         vm = self.paused()
-        self.mine.command("cont")
+        self.mine.send("cont")  # frozen as stale it does not answer
         wait_for(lambda: f"it should be held, or frozen as stale: {vm.status()}",
                  lambda: vm.status()["lock_state"] == "held" or vm.status()["cause"] == "stale")
         if vm.status()["frozen"]:
