@@ -105,6 +105,7 @@ int signals_block(sigset_t *ret, struct error *err)
 {
 	sigset_t blocked;
 
+	signal(SIGCHLD, SIG_DFL); /* ignored it would take QEMU's exit status away */
 	watched_find(&blocked);
 	sigaddset(&blocked, SIGPIPE); /* until we can ignore it, which QEMU would inherit */
 	if (sigprocmask(SIG_BLOCK, &blocked, ret) < 0)

@@ -7,7 +7,7 @@
  * Signals behave as if QEMU had been started directly. They are blocked before
  * the fork (QEMU starts with the mask that we found) and read from a signalfd:
  * the sender matters, because the terminal's Ctrl-C has reached QEMU already.
- * What was ignored when we started stays ignored (nohup).
+ * What was ignored when we started stays ignored (nohup), but SIGCHLD.
  */
 
 /*

@@ -53,6 +53,12 @@ class QemusOwn(VmTest):
                 self.assertEqual(vm.wait_end(), -number, vm.err)
                 self.assert_free(disk)
 
+    def test_comes_through_where_sigchld_was_ignored(self):
+        vm = self.running("vm", *self.drive(self.guest("halt")),
+                          preexec=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
+        os.kill(vm.qemu, signal.SIGKILL)
+        self.assertEqual(vm.wait_end(), -signal.SIGKILL, vm.err)
+
 
 class Signals(VmTest):
     """A signal to vmlatch does what the same signal does to a QEMU that was started directly."""
