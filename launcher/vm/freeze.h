@@ -4,10 +4,16 @@
 #include "launcher/vm/vm.h"
 
 /*
- * SIGSTOP to QEMU: the only way to stop a guest that runs without its locks.
- * QMP's 'stop' would flush old caches into a disk that is somebody else's now.
+ * Stop QEMU from outside, by SIGSTOP and ptrace (tracer.h): the only way to stop
+ * a guest that runs without its locks. QMP's 'stop' would flush old caches into a
+ * disk that is somebody else's now. So it is right, too, that it does not outlive
+ * its supervisor. Where it cannot be traced, SIGSTOP alone has to do, and a
+ * warning says so.
  */
 void freeze_qemu(struct vm *vm);
 
-/* SIGCONT, and ask QEMU how it is: it may have stopped by itself before the freeze. */
+/* SIGCHLD: a thread of a frozen QEMU has stopped, or has been killed. */
+void freeze_look(struct vm *vm);
+
+/* Let it go on, and ask QEMU how it is: it may have stopped by itself before the freeze. */
 void freeze_thaw(struct vm *vm);

@@ -12,7 +12,7 @@
 /* What each signal means to the VM. */
 static const struct {
 	int signal;
-	enum { ENDS, PASSED_ON, STOPS, CONTINUES } meaning;
+	enum { ENDS, PASSED_ON, STOPS, CONTINUES, LOOKS } meaning;
 } meanings[] = {
 	{ SIGTERM, ENDS },
 	{ SIGINT, ENDS },
@@ -22,6 +22,7 @@ static const struct {
 	{ SIGUSR2, PASSED_ON },
 	{ SIGTSTP, STOPS },
 	{ SIGCONT, CONTINUES },
+	{ SIGCHLD, LOOKS },
 };
 #define N_MEANINGS (sizeof(meanings) / sizeof(meanings[0]))
 
@@ -66,6 +67,9 @@ static void handle(struct vm *vm, int meaning, const struct signalfd_siginfo *in
 			freeze_qemu(vm);
 		else if (!from_terminal)
 			pass_on(vm, SIGCONT);
+		break;
+	case LOOKS:
+		freeze_look(vm);
 		break;
 	}
 }

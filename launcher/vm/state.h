@@ -76,7 +76,7 @@ struct vm_state {
 	char *held_because;  /* paused, but the locks stay: why; NULL: they do not stay */
 	bool deactivating;   /* written before QEMU is told to deactivate */
 	bool deactivated;
-	bool frozen;        /* by our SIGSTOP */
+	bool frozen;        /* by us, from outside (freeze.h) */
 	struct strv pinned; /* why the VM never releases; empty: it may */
 	struct resource_set resources;
 	char *lock_text;        /* the driver's state, saved at the last release; NULL: none */

@@ -74,7 +74,7 @@ enum supervisor_event {
 
 enum supervisor_action {
 	DO_ABORT = 1 << 0,    /* forget the drain or the saving that is under way */
-	DO_FREEZE = 1 << 1,   /* SIGSTOP to QEMU, before anything else */
+	DO_FREEZE = 1 << 1,   /* stop QEMU from outside, before anything else */
 	DO_ADMIT = 1 << 2,    /* "I have them": let the child exec QEMU, connect to its monitor */
 	DO_REFUSE = 1 << 3,   /* say why nothing was started */
 	DO_CHECK = 1 << 4,    /* compare QEMU's block graph with the lock set */
@@ -83,7 +83,7 @@ enum supervisor_action {
 	DO_SAVE = 1 << 7,     /* inquire, with stamps; write state.json */
 	DO_UNLOCK = 1 << 8,   /* give the locks back */
 	DO_LOCK = 1 << 9,     /* acquire, verify, arm */
-	DO_THAW = 1 << 10,    /* SIGCONT, then ask QEMU how it is */
+	DO_THAW = 1 << 10,    /* let it go on, then ask QEMU how it is */
 	DO_POLICY = 1 << 11,  /* --on-lock-failure */
 	DO_FORWARD = 1 << 12, /* pass the end request on to QEMU */
 	DO_END_IDLE =

@@ -14,6 +14,7 @@
 #include "launcher/vm/spawn.h"
 #include "launcher/vm/state.h"
 #include "launcher/vm/supervisor.h"
+#include "launcher/vm/tracer.h"
 #include "locking/domain_lock.h"
 #include "qmp/client.h"
 #include "qmp/server.h"
@@ -65,6 +66,8 @@ struct vm {
 	struct spawn child;
 	uv_poll_t child_news, child_death, signals;
 	int signal_fd;
+	struct tracer tracer; /* of a frozen QEMU */
+	bool untraced_told;
 	int monitor_listen_fd;
 
 	struct qmp_client *monitor; /* NULL: not connected */

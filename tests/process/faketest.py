@@ -133,7 +133,7 @@ class FakeTest(VmTest):
         return json.loads((self.runtime / name / "state.json").read_text())
 
     def wait_frozen(self, vm):
-        wait_for(f"{vm.name}'s QEMU is not stopped", lambda: procfs.state(vm.qemu) == "T")
+        wait_for(f"{vm.name}'s QEMU is not stopped", lambda: procfs.is_stopped(vm.qemu))
 
     def assert_nothing_left(self, vm):
         """After the end: no lock, no process, no directory."""

@@ -139,7 +139,7 @@ class BehindOurBack(FakeTest):
         self.resumes(vm)
         vm.wait_state(run="running", lock="held")
         self.assert_held(vm.disk)
-        wait_for("QEMU stays frozen", lambda: procfs.state(vm.qemu) != "T")
+        wait_for("QEMU stays frozen", lambda: not procfs.is_stopped(vm.qemu))
         self.assertFalse(vm.status()["frozen"])
 
     def test_with_a_busy_disk_it_stays_frozen_until_a_resume(self):
@@ -153,9 +153,9 @@ class BehindOurBack(FakeTest):
             self.assertTrue(seen["remedy"])
             result = self.vmlatch("resume", "vm")
             self.assertEqual(result.status, 75, result)
-            self.assertEqual(procfs.state(vm.qemu), "T")
+            self.assertTrue(procfs.is_stopped(vm.qemu))
         self.does("resume", "vm")
-        wait_for("QEMU stays frozen", lambda: procfs.state(vm.qemu) != "T")
+        wait_for("QEMU stays frozen", lambda: not procfs.is_stopped(vm.qemu))
         self.assert_held(vm.disk)
 
     def test_with_a_stale_disk_it_stays_frozen(self):
@@ -165,7 +165,7 @@ class BehindOurBack(FakeTest):
         self.wait_frozen(vm)
         wait_for("no cause", lambda: vm.status()["cause"] == "stale")
         self.assertNotEqual(self.vmlatch("resume", "vm").status, 0)
-        self.assertEqual(procfs.state(vm.qemu), "T")
+        self.assertTrue(procfs.is_stopped(vm.qemu))
 
     def test_with_a_busy_disk_and_poweroff_it_is_killed(self):
         vm = self.released(options=("--on-lock-failure", "poweroff"))

@@ -60,7 +60,7 @@ class WhileItHangs(SlowTest):
         self.wait_frozen(vm)
         self.go_on()
         client.answer()
-        wait_for("QEMU stays frozen", lambda: procfs.state(vm.qemu) != "T")
+        wait_for("QEMU stays frozen", lambda: not procfs.is_stopped(vm.qemu))
         vm.wait_state(run="running", lock="held")
         self.assert_held(vm.disk)
 
@@ -73,7 +73,7 @@ class WhileItHangs(SlowTest):
         vm.fake.tell("status running", "event RESUME", wait=False)
         self.wait_frozen(vm)
         self.go_on()
-        wait_for("QEMU stays frozen", lambda: procfs.state(vm.qemu) != "T")
+        wait_for("QEMU stays frozen", lambda: not procfs.is_stopped(vm.qemu))
         vm.wait_state(run="running", lock="held")
         self.assert_held(vm.disk)
 

@@ -39,6 +39,35 @@ def state(pid):
     return fields and fields[0]
 
 
+def is_stopped(pid):
+    """By a signal, or by a tracer."""
+    return state(pid) in ("T", "t")
+
+
+def thread_states(pid):
+    """One letter a thread; t: held by ptrace."""
+    return [fields[0] for fields in map(stat_fields, _tasks(pid)) if fields]
+
+
+def tracers(pid):
+    """The pids of those who trace threads of this process."""
+    found = set()
+    for task in _tasks(pid):
+        try:
+            with open(f"/proc/{task}/status", encoding="utf-8", errors="replace") as file:
+                found |= {int(line.split()[1]) for line in file if line.startswith("TracerPid:")}
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+    return found - {0}
+
+
+def _tasks(pid):
+    try:
+        return [f"{pid}/task/{tid}" for tid in os.listdir(f"/proc/{pid}/task")]
+    except FileNotFoundError:
+        return []
+
+
 def children(pid):
     try:
         tasks = os.listdir(f"/proc/{pid}/task")

@@ -8,7 +8,8 @@ import locks
 import procfs
 from deadline import wait_for
 from qmp import QmpError
-from vmtest import RELEASE_ALL, VmTest, main
+from ungated import UngatedTest
+from vmtest import VmTest, main
 
 
 class Resume(VmTest):
@@ -143,20 +144,8 @@ class EndOfAReleasedVm(VmTest):
         self.check(lambda vm: self.does("stop", vm.name), form="qcow2")
 
 
-class BehindOurBack(VmTest):
+class BehindOurBack(UngatedTest):
     """RESUME by a monitor that is not gated, where the user forced a release (W8)."""
-
-    def paused(self, *options, guest="writer"):
-        self.disk_path, socket = self.guest(guest), self.dir / "mine.sock"
-        vm = self.start("vm", *self.drive(self.disk_path), "-qmp",
-                        f"unix:{socket},server=on,wait=off", options=[*RELEASE_ALL, *options])
-        self.mine = self.qmp(socket)
-        vm.wait_state(run="running", lock="held")
-        if guest == "writer":
-            self.wait_writing(self.disk_path)
-        self.mine.command("stop")
-        vm.wait_state(run="paused", lock="released")
-        return vm.known()
 
     def test_a_free_disk_is_locked_again_and_the_guest_goes_on(self):
         vm = self.paused(guest="halt")
@@ -183,31 +172,12 @@ class BehindOurBack(VmTest):
         vm.wait_state(run="running", lock="held")
         self.wait_writing(self.disk_path)
 
-    def test_a_busy_disk_freezes_qemu(self):
-        vm = self.paused()
-        with locks.Held(self.disk_path):
-            self.mine.send("cont")
-            wait_for("QEMU is stopped by a signal", lambda: procfs.state(vm.qemu) == "T")
-            self.assertTrue(wait_for("status tells", lambda: vm.status().get("frozen")))
-            count = self.counter(self.disk_path)
-            self.fails(75, "resume", "vm")
-            self.assertEqual(procfs.state(vm.qemu), "T")
-            self.assertEqual(self.counter(self.disk_path), count)
-
     def test_a_busy_disk_kills_qemu_under_poweroff(self):
         vm = self.paused("--on-lock-failure", "poweroff")
         with locks.Held(self.disk_path):
             self.mine.send("cont")
             self.assertEqual(vm.wait_end(), 76, vm.err)
         self.assertFalse(procfs.alive(vm.qemu))
-
-    def test_a_frozen_vm_can_be_ended(self):
-        vm = self.paused()
-        with locks.Held(self.disk_path):
-            self.mine.send("cont")
-            wait_for("QEMU is stopped by a signal", lambda: procfs.state(vm.qemu) == "T")
-            self.does("stop", "vm")
-            self.assertEqual(vm.wait_end(), 0, vm.err)
 
 
 if __name__ == "__main__":

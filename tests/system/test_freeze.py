@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A guest that runs without its locks is frozen, and nobody but its supervisor lets it go on."""
+
+import ctypes
+import errno
+import os
+import platform
+import signal
+import struct
+import time
+
+import locks
+import procfs
+from deadline import wait_for
+from ungated import UngatedTest
+from vmtest import MACHINE, main, need_root
+
+# A QEMU of many threads: each vCPU has one, the disk another.
+MANY = tuple("tcg,thread=multi" if word == "tcg" else word for word in MACHINE) + (
+    "-smp", "4", "-object", "iothread,id=io")
+NOBODY = 65534
+PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS, SECCOMP_MODE_FILTER = 22, 38, 2
+
+
+def iothread_disk(path):
+    return ("-drive", f"file={path},format=raw,if=none,id=disk",
+            "-device", "virtio-blk-pci,drive=disk,iothread=io")
+
+
+def own_group():
+    """As a shell's job: the group is orphaned as soon as the supervisor is dead. SIGHUP comes with
+    the kernel's SIGCONT; blocked it does not end QEMU before anybody sees what the guest does."""
+    os.setpgid(0, 0)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+
+
+def forbid_ptrace():
+    """As a container's seccomp filter does it."""
+    number = {"x86_64": 101}.get(platform.machine(), 117)
+    code = b"".join(struct.pack("HBBI", *instruction) for instruction in (
+        (0x20, 0, 0, 0),                            # load the system call's number
+        (0x15, 0, 1, number),                       # is it ptrace?
+        (0x06, 0, 0, 0x00050000 | errno.EPERM),     # SECCOMP_RET_ERRNO
+        (0x06, 0, 0, 0x7fff0000)))                  # SECCOMP_RET_ALLOW
+    instructions = ctypes.create_string_buffer(code)
+    program = struct.pack("HxxxxxxP", 4, ctypes.addressof(instructions))
+    libc = ctypes.CDLL(None, use_errno=True)
+    if (libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0
+            or libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, program) < 0):
+        raise OSError(ctypes.get_errno(), "seccomp")
+
+
+class Freeze(UngatedTest):
+    def assert_stands(self, vm, states="t"):
+        """For a while: not a thread moves, not a byte of the disk."""
+        count = self.counter(self.disk_path)
+        end = time.monotonic() + 0.3
+        while time.monotonic() < end:
+            self.wait_threads(vm, states)
+            time.sleep(0.01)
+        self.assertEqual(self.counter(self.disk_path), count, "the guest went on without its locks")
+        self.assertTrue(vm.status()["frozen"])
+
+    def assert_runs(self, vm):
+        """As if it had never been held."""
+        vm.wait_state(run="running", lock="held")
+        self.wait_writing(self.disk_path)
+        self.assertEqual(procfs.tracers(vm.qemu), set())
+        self.assertEqual(set(procfs.thread_states(vm.qemu)) & set("tT"), set())
+        self.mine.answer()  # to the 'cont' that had it frozen
+        self.assertEqual(self.mine.status(), "running")
+
+    def let_go(self):
+        self.other.__exit__()
+
+    def test_of_a_busy_disk_lasts_until_the_disk_is_free(self):
+        vm = self.frozen(devices=iothread_disk, machine=MANY)
+        self.assertGreater(len(procfs.thread_states(vm.qemu)), 5, "vCPUs, the iothread, the loop")
+        self.fails(75, "resume", "vm")
+        self.assert_stands(vm)
+        self.let_go()
+        # what it wrote before the freeze makes the disk stale
+        self.does("resume", "--force-stale", "vm")
+        self.assert_runs(vm)
+
+    def test_is_not_undone_by_sigcont(self):
+        vm = self.frozen(devices=iothread_disk, machine=MANY)
+        os.kill(vm.qemu, signal.SIGCONT)
+        self.assert_stands(vm)
+
+    def test_is_not_undone_by_ctrl_z_and_fg(self):
+        vm = self.frozen(preexec=os.setpgrp)  # in an orphaned group it would not stop
+        for pid in (vm.qemu, vm.pid):
+            os.kill(pid, signal.SIGTSTP)
+        wait_for("vmlatch is stopped", lambda: procfs.state(vm.pid) == "T")
+        for pid in (vm.qemu, vm.pid):
+            os.kill(pid, signal.SIGCONT)
+        wait_for("vmlatch goes on", lambda: procfs.state(vm.pid) != "T")
+        self.assert_stands(vm)
+        self.let_go()
+        self.does("resume", "--force-stale", "vm")
+        self.assert_runs(vm)
+
+    def test_of_a_guest_that_only_is_there_is_not_undone_by_fg(self):
+        vm = self.frozen(guest="halt")
+        os.kill(vm.qemu, signal.SIGCONT)
+        vm.signal(signal.SIGCONT)
+        self.assert_stands(vm)
+
+    def test_ends_in_death_with_the_supervisor(self):
+        """The kernel sends SIGCONT to the stopped members of a group that is orphaned."""
+        vm = self.frozen(preexec=own_group)
+        count = self.counter(self.disk_path)
+        qemu = vm.kill_supervisor()
+        wait_for("QEMU lives without locks and supervisor", lambda: not procfs.alive(qemu))
+        self.assertEqual(self.counter(self.disk_path), count, "it wrote to a disk that another holds")
+
+    def test_leaves_no_bond_behind(self):
+        """Thawed, it outlives its supervisor as any other."""
+        vm = self.frozen()
+        self.let_go()
+        self.does("resume", "--force-stale", "vm")
+        self.assert_runs(vm)
+        qemu = vm.kill_supervisor()
+        self.wait_writing(self.disk_path)
+        self.assertEqual(locks.seen(self.disk_path, locks.BYTE), locks.WRITE)
+        self.kill(qemu)
+        self.wait_free(self.disk_path)
+
+    def test_does_not_hide_that_somebody_killed_qemu(self):
+        vm = self.frozen(devices=iothread_disk, machine=MANY)
+        os.kill(vm.qemu, signal.SIGKILL)
+        self.assertEqual(vm.wait_end(5), -signal.SIGKILL, vm.err)
+        self.assertFalse(procfs.alive(vm.qemu))
+
+    def test_can_be_ended_by_stop(self):
+        vm = self.frozen(devices=iothread_disk, machine=MANY)
+        count = self.counter(self.disk_path)
+        self.does("stop", "vm")
+        self.assertEqual(vm.wait_end(5), 0, vm.err)
+        self.assertEqual(self.counter(self.disk_path), count)
+
+    def test_can_be_ended_by_sigterm(self):
+        vm = self.frozen()
+        count = self.counter(self.disk_path)
+        vm.signal(signal.SIGTERM)
+        self.assertEqual(vm.wait_end(5), 0, vm.err)
+        self.assertEqual(self.counter(self.disk_path), count)
+
+    def test_holds_a_qemu_of_another_user(self):
+        need_root()
+        vm = self.frozen("--user", "nobody", owner=NOBODY)
+        os.kill(vm.qemu, signal.SIGCONT)
+        self.assert_stands(vm)
+        self.let_go()
+        self.does("resume", "--force-stale", "vm")
+        self.assert_runs(vm)
+
+    def test_is_sigstop_alone_where_qemu_may_not_be_traced_and_says_so(self):
+        no_leaks = dict(self.environment, ASAN_OPTIONS="detect_leaks=0")  # it would use ptrace itself
+        vm = self.frozen(states="T", preexec=forbid_ptrace, env=no_leaks)
+        vm.signal(signal.SIGCONT)
+        self.assert_stands(vm, states="T")
+        self.assertEqual(vm.err.count("cannot be traced"), 1, vm.err)
+        self.let_go()
+        self.does("resume", "--force-stale", "vm")
+        self.assert_runs(vm)
+
+
+if __name__ == "__main__":
+    main()
