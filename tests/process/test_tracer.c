@@ -33,6 +33,7 @@ static struct work {
 	atomic_ulong counts[N_COUNTERS];
 	atomic_ulong started; /* threads that lived only for a moment */
 	atomic_int pid;
+	atomic_bool sleep_deep, woke;
 } * work;
 
 static pid_t child;
@@ -53,6 +54,21 @@ static void *live_for_a_moment(void *unused)
 	return NULL;
 }
 
+/* Uninterruptible, until its child ends (kernel/fork.c: wait_for_vfork_done()). */
+static void *sleep_deep(void *unused)
+{
+	pid_t pid = vfork();
+
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		atomic_store(&work->pid, getpid());
+		for (;;)
+			pause();
+	}
+	atomic_store(&work->woke, true);
+	return unused;
+}
+
 static _Noreturn void be_busy(void)
 {
 	pthread_t thread;
@@ -61,6 +77,8 @@ static _Noreturn void be_busy(void)
 	for (i = 0; i < N_COUNTERS; i++)
 		pthread_create(&thread, NULL, count, &work->counts[i]);
 	for (;;) {
+		if (atomic_exchange(&work->sleep_deep, false))
+			pthread_create(&thread, NULL, sleep_deep, NULL);
 		if (pthread_create(&thread, NULL, live_for_a_moment, NULL) == 0)
 			pthread_detach(thread);
 	}
@@ -145,18 +163,23 @@ static int start_child(void **state)
 
 static int end_child(void **state)
 {
+	bool ended;
+	int ms;
+
 	(void)state;
 	pidfd_signal(pidfd, SIGKILL);
-	while (!ends()) {
+	for (ms = 0; ms < DEADLINE_MS && !ends(); ms++) {
 		tracer_look(&tracer);
 		sleep_ms(1);
 	}
-	waitpid(child, NULL, 0);
+	ended = ends();
+	if (ended)
+		waitpid(child, NULL, 0);
 	close(pidfd);
 	if (tracer.tasks)
 		closedir(tracer.tasks);
 	munmap(work, sizeof(*work));
-	return 0;
+	return !ended;
 }
 
 static void held_threads_stay_whoever_sends_sigcont(void **state)
@@ -201,6 +224,37 @@ static void all_threads_go_on_however_soon_they_are_let_go(void **state)
 	look_until_quiet();
 	assert_null(tracer.tasks);
 	wait_until_all_work();
+}
+
+static pid_t wait_for_pid(void)
+{
+	int ms;
+
+	for (ms = 0; ms < DEADLINE_MS && !atomic_load(&work->pid); ms++)
+		sleep_ms(1);
+	return atomic_load(&work->pid);
+}
+
+/* Storage that hangs does the same. */
+static void a_thread_that_sleeps_too_deep_to_stop_hinders_nobody(void **state)
+{
+	pid_t pid;
+
+	(void)state;
+	atomic_store(&work->sleep_deep, true);
+	pid = wait_for_pid();
+	assert_true(pid > 0);
+	assert_int_equal(tracer_hold(&tracer, child), 0);
+	look_until_quiet();
+	assert_still();
+	tracer_let_go(&tracer);
+	look_until_quiet();
+	wait_until_all_work();
+	assert_non_null(tracer.tasks); /* that one is held still */
+	kill(pid, SIGKILL);
+	look_until_quiet();
+	assert_null(tracer.tasks);
+	assert_true(atomic_load(&work->woke));
 }
 
 static void a_kill_is_seen_at_once_and_the_exit_status_is_left(void **state)
@@ -255,9 +309,7 @@ static void the_death_of_who_holds_them_kills_them(void **state)
 		for (;;)
 			pause();
 	}
-	for (ms = 0; ms < DEADLINE_MS && !atomic_load(&work->pid); ms++)
-		sleep_ms(1);
-	held = atomic_load(&work->pid);
+	held = wait_for_pid();
 	kill(holder, SIGKILL);
 	waitpid(holder, NULL, 0);
 	assert_true(held > 0);
@@ -296,6 +348,7 @@ int main(void)
 		TEST(held_threads_stay_whoever_sends_sigcont),
 		TEST(a_stop_signal_that_comes_before_changes_nothing),
 		TEST(all_threads_go_on_however_soon_they_are_let_go),
+		TEST(a_thread_that_sleeps_too_deep_to_stop_hinders_nobody),
 		TEST(a_kill_is_seen_at_once_and_the_exit_status_is_left),
 		TEST(a_signal_that_came_meanwhile_is_not_lost),
 		TEST(the_death_of_who_holds_them_kills_them),
