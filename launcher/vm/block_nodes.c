@@ -97,15 +97,18 @@ static bool is_locked_name(const struct resource_set *locked, const char *name)
 	return false;
 }
 
-/* A name that leads nowhere is one of ours, or a temporary file's, which is not opened again. */
-static bool name_has_moved(const char *name, pid_t pid, const struct resource_set *locked)
+/*
+ * Does a name of QEMU's lead elsewhere by now? One that leads nowhere is one of
+ * ours, or a temporary file's, which is not opened again. 1, 0 or -errno.
+ */
+static int name_has_moved(const char *name, pid_t pid, const struct resource_set *locked)
 {
 	struct resource there = { .kind = RESOURCE_DISK, .path = (char *)name };
 	const struct resource *member;
 	struct stat info;
 
 	if (stat_as_qemu(pid, name, &info) < 0)
-		return is_locked_name(locked, name);
+		return errno == EACCES || errno == EPERM ? -errno : is_locked_name(locked, name);
 	there.id = (struct resource_identity){ .dev = info.st_dev, .ino = info.st_ino };
 	member = resource_set_find(locked, &there);
 	return !member || member->mode == RESOURCE_READER;
@@ -117,18 +120,28 @@ const char *block_nodes_moved(
 	const char *name, *driver;
 	json_t *node;
 	size_t i;
+	int moved;
 
 	json_array_foreach (nodes, i, node) {
 		name = json_string_value(json_object_get(node, "file"));
 		driver = json_string_value(json_object_get(node, "drv"));
 		if (!name || !driver || !is_one_of(driver, file_drivers) ||
-			json_is_true(json_object_get(node, "ro")) ||
-			!name_has_moved(name, pid, locked))
+			json_is_true(json_object_get(node, "ro")))
 			continue;
-		snprintf(text, size,
-			"%s is not the file that is locked any more (it was renamed or replaced), "
-			"and QEMU would open it again by its name: put the file back",
-			name);
+		moved = name_has_moved(name, pid, locked);
+		if (moved == 0)
+			continue;
+		if (moved < 0)
+			snprintf(text, size,
+				"what QEMU's name %s leads to cannot be looked at (%s): another "
+				"user's QEMU can be looked at with CAP_SYS_PTRACE only",
+				name, strerror(-moved));
+		else
+			snprintf(text, size,
+				"%s is not the file that is locked any more (it was renamed or "
+				"replaced), and QEMU would open it again by its name: put the file "
+				"back",
+				name);
 		return text;
 	}
 	return NULL;

@@ -200,6 +200,14 @@ static void ask_status(struct vm *vm)
 			.command = "query-status", .fd = -1, .fn = on_boot_status, .data = vm });
 }
 
+/* Why a check that did not succeed is no reason to let the guest run. */
+static int check_status(int result)
+{
+	if (result == LOCK_BUSY)
+		return EX_TEMPFAIL;
+	return result == -EACCES || result == -EPERM ? EX_NOPERM : EX_DATAERR;
+}
+
 static void on_checked(struct vm *vm, int result, const char *words)
 {
 	struct error err = { 0 };
@@ -214,7 +222,7 @@ static void on_checked(struct vm *vm, int result, const char *words)
 		return;
 	}
 	error_set(&err, result, "%s", words);
-	note_refusal(vm, result == LOCK_BUSY ? EX_TEMPFAIL : EX_DATAERR, &err);
+	note_refusal(vm, check_status(result), &err);
 	vm_post(vm, SUP_EV_BOOT_REFUSED);
 }
 

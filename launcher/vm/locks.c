@@ -110,6 +110,7 @@ static void give_back_unfit(struct vm *vm, int result, const char *words)
 
 	error_set(&err, result, "%s", words);
 	refusal_note(vm, result, NULL, &err);
+	vm_set_text(&vm->state.held_because, NULL);
 	vm_post(vm, SUP_EV_UNFIT);
 }
 
@@ -119,8 +120,10 @@ static void on_new_checked(struct vm *vm, int result, const char *words)
 
 	if (result == 0) {
 		vm->unchecked = false;
-		if (vm->sup == SUP_CHECKING)
+		if (vm->sup == SUP_CHECKING) {
+			vm_set_text(&vm->state.held_because, NULL);
 			vm_post(vm, SUP_EV_ACQUIRED);
+		}
 	} else if (vm->sup == SUP_CHECKING) {
 		give_back_unfit(vm, result, words);
 	} else if (in_use && supervisor_state_is_held(vm->sup)) { /* resumed behind our back */
@@ -145,6 +148,13 @@ static void on_new_planted(void *data, int result, const char *words)
 
 static void plant_new(struct locks_job *job)
 {
+	struct vm *vm = job->vm;
+
+	if (vm->sup == SUP_CHECKING) { /* for as long as QEMU does not answer */
+		vm_set_text(&vm->state.held_because,
+			"QEMU has not said yet that it has the locks which are new to it");
+		vm_save_state(vm);
+	}
 	if (job->lines_result < 0)
 		on_new_planted(job->vm, job->lines_result, strerror(-job->lines_result));
 	else

@@ -84,6 +84,8 @@ static DIR *open_proc_dir(pid_t pid, const char *name)
 	return opendir(path);
 }
 
+#define OTHERS_NEED_PTRACE " (of another user's process only who has CAP_SYS_PTRACE may)"
+
 int open_images_read(pid_t pid, struct open_image **ret, size_t *n, struct error *err)
 {
 	_cleanup_(closedirp) DIR *fds = open_proc_dir(pid, "fd");
@@ -94,8 +96,9 @@ int open_images_read(pid_t pid, struct open_image **ret, size_t *n, struct error
 	int code = 0;
 
 	if (!fds || !infos)
-		return error_set(err, -errno, "look at QEMU's descriptors (pid %d): %s", pid,
-			strerror(errno));
+		return error_set(err, -errno, "look at QEMU's descriptors (pid %d): %s%s", pid,
+			strerror(errno),
+			errno == EACCES || errno == EPERM ? OTHERS_NEED_PTRACE : "");
 	while (code >= 0 && (entry = readdir(fds))) {
 		if (entry->d_name[0] == '.')
 			continue;

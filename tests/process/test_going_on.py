@@ -216,6 +216,16 @@ class WhileItIsChecked(FakeTest):
         wait_for("not pinned", lambda: "no room" in vm.status()["pinned"])
         vm.wait_state(run="running", lock="held")
 
+    def test_a_qemu_that_does_not_answer_is_told_of_meanwhile(self):
+        vm = self.released()
+        self.does("attach", "vm", "disk", self.disk("more.raw"))
+        vm.fake.tell("on getfd ignore")
+        self.in_background("resume", "vm")
+        seen = vm.wait_state(lock="acquiring")
+        wait_for("status does not say why", lambda: "has not said yet" in vm.status().get("held_because", ""))
+        self.assert_says("has not said yet that it has the locks", self.vmlatch("status", "vm").out)
+        self.assertEqual(seen["run_state"], "paused")
+
     def test_an_image_that_somebody_else_has_freezes_it(self):
         path, busy = self.disk("vm.raw"), self.disk("busy.raw")
         with open(busy, "r+b") as opened, self.other_holds(busy):

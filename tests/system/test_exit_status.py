@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """vmlatch's exit status is QEMU's own; its own failures are sysexits numbers with a sentence."""
 
+import ctypes
 import os
 import resource
 import signal
@@ -11,6 +12,8 @@ import subprocess
 import procfs
 from deadline import wait_for
 from vmtest import MACHINE, QEMU, VMLATCH, VmTest, main, need_root
+
+PR_CAPBSET_DROP, CAP_SYS_PTRACE = 24, 19
 
 
 class QemusOwn(VmTest):
@@ -293,6 +296,15 @@ class AsAnotherUser(VmTest):
         vm = self.running("vm", *self.drive(disk), options=["--user", "nobody"])
         self.assertEqual(os.stat(f"/proc/{vm.qemu}").st_uid, 65534)
         self.assert_held(disk)
+
+    def test_77_for_who_may_not_look_at_that_users_qemu(self):
+        need_root()
+        disk = self.guest("halt")
+        os.chown(disk, 65534, 65534)
+        said = self.refused(77, "vm", *self.drive(disk), options=["--user", "nobody"],
+                            preexec=lambda: ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_SYS_PTRACE))
+        self.assert_says("CAP_SYS_PTRACE", said)
+        self.assert_free(disk)
 
 
 if __name__ == "__main__":
