@@ -15,6 +15,8 @@ static int status_of(const struct vm_entry *vm)
 		return EXIT_STATUS_NOT_RUNNING;
 	if (vm->presence == VM_UNSUPERVISED || !vm->readable)
 		return EXIT_STATUS_UNKNOWN;
+	if (vm->state.frozen)
+		return EXIT_STATUS_NOT_RUNNING;
 	return strcmp(vm->state.run_state, "running") == 0 ? 0 : EXIT_STATUS_NOT_RUNNING;
 }
 

@@ -19,6 +19,8 @@ void vm_report_state(const struct vm_entry *vm, char *word, size_t size)
 {
 	if (vm->presence != VM_SUPERVISED)
 		snprintf(word, size, "%s", presences[vm->presence]);
+	else if (vm->readable && vm->state.frozen) /* whatever QEMU said last */
+		snprintf(word, size, "frozen");
 	else if (vm->readable)
 		str_printable(vm->state.run_state, word, size);
 	else

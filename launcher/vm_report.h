@@ -7,7 +7,7 @@
 
 /* How 'list' and 'status' tell of a VM. */
 
-/* One word: QEMU's run state, "unsupervised", "gone", "starting", "unreadable". */
+/* One word: QEMU's run state, "frozen", "unsupervised", "gone", "starting", "unreadable". */
 void vm_report_state(const struct vm_entry *vm, char *word, size_t size);
 
 /*

@@ -260,6 +260,12 @@ class Status(Verbs):
                        "  remedy      make room, then 'vmlatch resume web1'\n"
                        "  locks stay  a job\n(?s:.*)", "", "status", "web1")
 
+    def test_a_frozen_vm_is_3_whatever_qemu_said_last(self):
+        self.vm(state={"frozen": True, "run-state": "running", "lock-state": "released",
+                       "cause": "lock-busy"})
+        self.expect(3, "web1: frozen, locks released\n(?s:.*)", "", "status", "web1")
+        self.expect(0, r"NAME .*\nweb1 +frozen +released .*\n", "", "list")
+
     def test_a_vm_that_nobody_watches_is_4(self):
         self.vm("orphan", supervised=False)
         self.expect(4, "orphan: unsupervised, locks held\n(?s:.*)its supervisor died(?s:.*)", "",
