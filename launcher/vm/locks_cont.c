@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "launcher/vm/block_nodes.h"
+#include "launcher/vm/graph.h"
 #include "launcher/vm/locks.h"
 #include "launcher/vm/locks_job.h"
 #include "launcher/vm/monitor.h"
+#include "launcher/vm/refusal.h"
 
 /* From held to running: verify what is held, and let the guest go on. */
 
@@ -96,9 +99,51 @@ static void cont_or_ask_nodes(struct vm *vm)
 					 .data = vm });
 }
 
+/*
+ * What is new to QEMU and could not be given back (its state could not be saved,
+ * or the VM never gives any back) waits here still held, and must not run unseen.
+ */
+static void new_failed(struct vm *vm, int result, const char *words)
+{
+	struct error err = { 0 };
+
+	error_set(&err, result, "%s", words);
+	refusal_note(vm, result == -EBUSY ? LOCK_BUSY : result, NULL, &err);
+	vm_set_text(&vm->state.held_because, words);
+	vm_post(vm, SUP_EV_CONT_FAILED);
+}
+
+static void on_new_checked(struct vm *vm, int result, const char *words)
+{
+	if (vm->sup != SUP_RESUMING)
+		return;
+	if (result != 0) {
+		new_failed(vm, result, words);
+		return;
+	}
+	vm->unchecked = false;
+	cont_or_ask_nodes(vm);
+}
+
+static void on_new_planted(void *data, int result, const char *words)
+{
+	struct vm *vm = data;
+
+	if (vm->sup != SUP_RESUMING)
+		return;
+	if (result != 0)
+		new_failed(vm, result, words);
+	else
+		graph_check(vm, on_new_checked);
+}
+
 static int run_verify(struct locks_job *job, struct error *err)
 {
-	return domain_lock_verify(job->vm->domain, err);
+	int ret = domain_lock_verify(job->vm->domain, err);
+
+	if (ret == 0)
+		job->lines_result = life_lines_copy(job->vm->domain, &job->images, &job->lines);
+	return ret;
 }
 
 static void done_verify(struct locks_job *job, int result, const struct error *err)
@@ -113,8 +158,12 @@ static void done_verify(struct locks_job *job, int result, const struct error *e
 		vm_post(vm, SUP_EV_LOCK_LOST);
 	} else if (result != 0) {
 		cont_failed(vm, err->text);
-	} else {
+	} else if (!vm->unchecked) {
 		cont_or_ask_nodes(vm);
+	} else if (job->lines_result < 0) {
+		on_new_planted(vm, job->lines_result, strerror(-job->lines_result));
+	} else {
+		plant(vm, &job->images, &job->lines, on_new_planted, vm);
 	}
 }
 
@@ -124,6 +173,9 @@ void locks_cont(struct vm *vm)
 
 	vm->refusal = (struct error){ 0 };
 	vm->refusal_outcome = 0;
-	if (locks_job_submit(&job) < 0)
+	if ((vm->unchecked && plant_missing(vm, &vm->state.resources, &job.images) < 0) ||
+		locks_job_submit(&job) < 0) {
+		resource_set_finish(&job.images);
 		cont_failed(vm, "out of memory");
+	}
 }

@@ -104,6 +104,39 @@ class GraphThatDoesNotFit(FakeTest):
         self.assertNotIn("cont", vm.fake.commands())
         self.assert_free(disk)
 
+    def test_never_runs_where_the_lock_cannot_be_given_back(self):
+        # a monitor that is not ours: what was refused is held, and stays so
+        disk, busy = self.disk("vm.raw"), self.disk("busy.raw")
+        with open(busy, "r+b") as opened, self.other_holds(busy):
+            os.set_inheritable(opened.fileno(), True)
+            vm = self.running("vm", "-incoming", "defer", *self.drive(disk), "-qmp",
+                              f"unix:{self.dir}/mine,server=on,wait=off", run="inmigrate",
+                              lock="registered", pass_fds=(opened.fileno(),))
+            vm.disk = disk
+            vm.fake.tell('on query-named-block-nodes reply [{"node-name": "n", "drv": "file", "ro": false,'
+                         f' "file": "{busy}"}}]')
+            for attempt in ("the first", "once more"):
+                with self.subTest(attempt):
+                    self.assert_says("busy.raw is in use", self.fails(75, "resume", "vm"))
+                    self.assert_stays_held(vm, "busy.raw")
+                    self.assertEqual(vm.status()["cause"], "lock-busy")
+                    self.assertNotIn("cont", vm.fake.commands())
+        self.does("resume", "vm")
+        self.assert_held(busy)
+
+    def test_is_planted_before_it_runs_where_that_had_failed(self):
+        disk = self.disk("vm.raw")
+        vm = self.running("vm", "-incoming", "defer", *self.drive(disk), "-qmp",
+                          f"unix:{self.dir}/mine,server=on,wait=off", run="inmigrate", lock="registered")
+        vm.fake.tell("on getfd error GenericError no room")
+        self.assert_says("no room", self.fails(69, "resume", "vm"))
+        self.assertNotIn("cont", vm.fake.commands())
+        vm.fake.tell("forget getfd")
+        self.does("resume", "vm")
+        commands = vm.fake.commands()
+        self.assertEqual(commands[commands.index("cont") - 2:][:3],
+                         ["getfd", "query-named-block-nodes", "cont"])
+
 
 class Stale(FakeTest):
     def test_is_refused_and_force_overrides_it_once(self):
