@@ -174,3 +174,16 @@ int fd_place(int fd, int base)
 	close(fd);
 	return placed;
 }
+
+int fd_keep_standard(void)
+{
+	int fd;
+
+	do {
+		fd = open("/", O_PATH | O_CLOEXEC);
+		if (fd < 0)
+			return -errno;
+	} while (fd <= STDERR_FILENO);
+	close(fd);
+	return 0;
+}

@@ -41,6 +41,13 @@ void fd_close_many(int *fds, size_t n);
 int fd_set_cloexec(int fd, bool on); /* 0 or -errno */
 
 /*
+ * Where standard input, output or error are closed: take their numbers, so that
+ * what is opened next is never written to in their place. Reading and writing
+ * them stays an error, and whom we execute finds them closed. 0 or -errno.
+ */
+int fd_keep_standard(void);
+
+/*
  * Where descriptors that QEMU inherits are put: at the top end below its soft
  * RLIMIT_NOFILE. Above the limit, tap and bridge scripts that QEMU starts would
  * inherit them (they close 3..limit), and keep a disk locked for ever.

@@ -8,6 +8,7 @@
 
 #include "base/allocation.h"
 #include "base/cleanup.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "launcher/verbs.h"
@@ -50,6 +51,8 @@ int main(int argc, char **argv)
 	static char help[] = "help";
 	int status;
 
+	if (fd_keep_standard() < 0)
+		return EX_OSERR; /* and nowhere to say it */
 	json_set_alloc_funcs(allocation_make, free);
 	if (argc < 2)
 		return say_usage();

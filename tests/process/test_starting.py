@@ -74,6 +74,12 @@ class Inheritance(FakeTest):
         self.assertEqual(said(vm.out), said(direct.read_text()))
         self.assertRegex(vm.out, r"SigBlk:\s0*8000000\n", "the starter's own mask")
 
+    def test_with_closed_standard_descriptors_nothing_of_ours_is_written_to_in_their_place(self):
+        vm = self.one_disk(options=["--log-level", "debug"], preexec=lambda: os.closerange(0, 3))
+        self.assertEqual((self.runtime / "vm" / "lock").read_text(), f"{vm.pid}\n")
+        self.does("pause", "vm")
+        self.assertEqual((self.runtime / "vm" / "lock").read_text(), f"{vm.pid}\n")
+
 
 class Refusal(FakeTest):
     def graph(self, path):
