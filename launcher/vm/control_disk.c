@@ -13,6 +13,7 @@
 #include "launcher/vm/control_goal.h"
 #include "launcher/vm/locks_job.h"
 #include "launcher/vm/monitor.h"
+#include "locking/lock_manager.h"
 
 /*
  * The images of the disk are found on the lock thread (reading a header may
@@ -47,6 +48,26 @@ static void on_done(void *data, const struct locks_result *result)
 	call_free(call);
 }
 
+/*
+ * What no lock can be had for is refused now: a VM that has given its locks back
+ * takes this one with the others only when it is resumed, and could not be. What
+ * we may not open QEMU's user may (--user), so that is left to the lock.
+ */
+static int check_lockable(const struct vm *vm, const struct resource_set *images, struct error *err)
+{
+	const struct lock_driver *driver = lock_manager_find(vm->plan->options->lock);
+	struct lock_view view;
+	size_t i;
+	int ret;
+
+	for (i = 0; i < images->n; i++) {
+		ret = lock_manager_look(driver, images->items[i].path, &view, err);
+		if (ret < 0 && ret != -EACCES && ret != -EPERM)
+			return ret;
+	}
+	return 0;
+}
+
 static int run_find_images(struct locks_job *job, struct error *err)
 {
 	struct disks_params params = {
@@ -62,6 +83,9 @@ static int run_find_images(struct locks_job *job, struct error *err)
 		return error_set(err, -EINVAL, "%s",
 			disks.notes.n ? disks.notes.items[0].text
 				      : "it names nothing that can be locked");
+	ret = check_lockable(job->vm, &disks.set, err);
+	if (ret < 0)
+		return ret;
 	job->images = disks.set;
 	disks.set = (struct resource_set){ 0 };
 	return 0;

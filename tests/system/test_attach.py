@@ -70,6 +70,14 @@ class Attach(VmTest):
         self.assert_held(self.more)
         self.assertTrue(self.planted(self.more))
 
+    def test_of_what_cannot_be_locked_is_refused_by_a_released_vm_too(self):
+        for state in ("held", "released"):
+            with self.subTest(state):
+                self.assert_says("/dev/zero is a character device",
+                                 self.fails(69, "attach", "vm", "disk", "/dev/zero"))
+            self.does("pause", "vm")
+        self.does("resume", "vm")
+
 
 class Detach(VmTest):
     def test_frees_the_disk_and_leaves_the_others(self):
