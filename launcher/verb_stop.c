@@ -141,7 +141,7 @@ static int stop_one(const struct vm_job *job, void *data)
 	(void)data;
 	if (job->vm->presence == VM_GONE)
 		return 0;
-	if (job->vm->presence == VM_UNSUPERVISED)
+	if (job->vm->presence == VM_UNSUPERVISED || job->vm->presence == VM_UNKNOWN)
 		return exit_failure(vm_job_unsupervised(job, &err), &err);
 	if (!job->vm->readable) {
 		log_error("%s; try again", job->vm->problem);

@@ -12,6 +12,7 @@
 static const char *const presences[] = {
 	[VM_SUPERVISED] = "supervised",
 	[VM_UNSUPERVISED] = "unsupervised",
+	[VM_UNKNOWN] = "unknown",
 	[VM_GONE] = "gone",
 };
 

@@ -144,6 +144,10 @@ int vm_job_unsupervised(const struct vm_job *job, struct error *err)
 	pid_t pid = job->vm->state.qemu.pid;
 
 	error_status(err, 0, EX_UNAVAILABLE);
+	if (job->vm->presence == VM_UNKNOWN)
+		return error_set(err, -ENOTCONN,
+			"its supervisor died, and whether QEMU runs on is not known: %s",
+			job->vm->problem);
 	return error_set(err, -ENOTCONN,
 		"its supervisor died; QEMU (pid %d) runs on and its disks stay locked; nothing was "
 		"changed ('kill %d' ends it)",
@@ -174,7 +178,7 @@ int vm_job_connect(const struct vm_job *job, struct control_client *client, stru
 	error_status(err, 0, EX_UNAVAILABLE);
 	if (vm->presence == VM_GONE)
 		return error_set(err, -ENOTCONN, "it is not running");
-	if (vm->presence == VM_UNSUPERVISED)
+	if (vm->presence == VM_UNSUPERVISED || vm->presence == VM_UNKNOWN)
 		return vm_job_unsupervised(job, err);
 	if (vm->readable && vm->state.qmp_path)
 		str_append(&path, vm->state.qmp_path);

@@ -46,7 +46,7 @@ static bool way_out_here(
 
 	if (rundir_look(vm->rundir, conflict->holder.vm, &entry) < 0)
 		return false;
-	found = entry.presence != VM_GONE;
+	found = entry.presence == VM_SUPERVISED || entry.presence == VM_UNSUPERVISED;
 	if (entry.presence == VM_SUPERVISED)
 		error_set(ret, 0, "'vmlatch stop %s' frees it; 'vmlatch who %.200s' tells more.",
 			conflict->holder.vm, conflict->path);

@@ -76,6 +76,7 @@ void rundir_remove(struct rundir *rundir);
 enum vm_presence {
 	VM_SUPERVISED,
 	VM_UNSUPERVISED, /* QEMU lives, its supervisor does not */
+	VM_UNKNOWN,      /* no supervisor, and what it left cannot be read: QEMU may live */
 	VM_GONE,         /* leftovers only */
 };
 struct vm_entry {

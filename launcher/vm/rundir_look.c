@@ -19,8 +19,8 @@ void vm_entry_finish(struct vm_entry *entry)
 	entry->readable = false;
 }
 
-/* Fill @entry->state, or say why not. */
-static void load_state(struct vm_entry *entry, int at, const char *file, const char *if_missing)
+/* Fill @entry->state, or say why not. 0 or -errno. */
+static int load_state(struct vm_entry *entry, int at, const char *file, const char *if_missing)
 {
 	struct error err = { 0 };
 	int ret = vm_state_load(at, file, &entry->state, &err);
@@ -33,19 +33,24 @@ static void load_state(struct vm_entry *entry, int at, const char *file, const c
 	if (ret < 0)
 		snprintf(entry->problem, sizeof(entry->problem), "%s",
 			ret == -ENOENT ? if_missing : err.text);
+	return ret;
 }
 
 static void look_into(struct vm_entry *entry, int dir)
 {
 	bool supervised = rundir_lock_is_held(dir);
-
-	load_state(entry, dir, STATE_FILE,
+	int ret = load_state(entry, dir, STATE_FILE,
 		supervised ? "it is just starting" : "its start came to nothing");
+	bool understood = ret == 0 || ret == -ENOENT;
+
 	entry->presence = supervised ? VM_SUPERVISED : VM_GONE;
-	if (supervised || !entry->readable || !vm_state_is_alive(&entry->state))
+	if (supervised || (understood && !(ret == 0 && vm_state_is_alive(&entry->state))))
 		return;
 	/* it may have been claimed and started since the first look */
-	entry->presence = rundir_lock_is_held(dir) ? VM_SUPERVISED : VM_UNSUPERVISED;
+	if (rundir_lock_is_held(dir))
+		entry->presence = VM_SUPERVISED;
+	else
+		entry->presence = understood ? VM_UNSUPERVISED : VM_UNKNOWN;
 }
 
 /* -ENOENT: no directory (that we would trust), and no end record. */

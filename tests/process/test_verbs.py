@@ -166,6 +166,15 @@ class Listing(Verbs):
                          [["dead", "gone", "-"], ["orphan", "unsupervised", "held"],
                           ["starting", "unknown", "-"]])
 
+    def test_what_a_dead_supervisor_left_and_nobody_understands_is_not_called_gone(self):
+        self.vm("orphan", supervised=False)
+        (self.runtime / "orphan" / "state.json").write_text('{"version": 99}')
+        self.assertEqual(self.vmlatch("list").stdout.splitlines()[1].split()[:2], ["orphan", "unknown"])
+        self.expect(4, r"orphan: unknown \(.*state.json.*\)\n", "", "status", "orphan")
+        for verb in ("stop", "pause", "resume"):
+            self.expect(69, "", r"vmlatch: orphan: its supervisor died, and whether QEMU runs on is not "
+                        r"known: .*state.json.*\n", verb, "orphan")
+
     def test_json_is_an_array_of_states(self):
         self.assertEqual(json.loads(self.vmlatch("list", "--json").stdout), [])
         self.vm("web1")
