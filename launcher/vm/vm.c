@@ -15,8 +15,9 @@
 #include "launcher/vm/locks.h"
 #include "launcher/vm/monitor.h"
 
-#define QUIET_MS  100
-#define N_PENDING (sizeof(((struct vm *)NULL)->pending) / sizeof(unsigned))
+#define QUIET_MS      100
+#define SAVE_AGAIN_MS 1000
+#define N_PENDING     (sizeof(((struct vm *)NULL)->pending) / sizeof(unsigned))
 
 /* In the order of the actions' bits, which is the order in which they are performed. */
 static void (*const performers[SUP_N_ACTIONS])(struct vm *vm) = {
@@ -144,6 +145,12 @@ void vm_post(struct vm *vm, enum supervisor_event event)
 	vm->pumping = false;
 }
 
+static void on_save_again(uv_timer_t *timer)
+{
+	vm_save_state(timer->data);
+}
+
+/* Room comes back without a word, and until the next change 'status' would tell of the past. */
 int vm_save_state(struct vm *vm)
 {
 	struct error err = { 0 };
@@ -151,8 +158,14 @@ int vm_save_state(struct vm *vm)
 
 	vm->state.event_seq = vm->events.next - 1;
 	ret = vm_state_save(vm->rundir->fd, STATE_FILE, &vm->state, &err);
-	if (ret < 0)
-		log_warning("%s/%s is out of date: %s", vm->rundir->path, STATE_FILE, err.text);
+	if (ret < 0) {
+		if (!uv_is_active((uv_handle_t *)&vm->save_timer))
+			log_warning(
+				"%s/%s is out of date: %s", vm->rundir->path, STATE_FILE, err.text);
+		uv_timer_start(&vm->save_timer, on_save_again, SAVE_AGAIN_MS, SAVE_AGAIN_MS);
+	} else {
+		uv_timer_stop(&vm->save_timer);
+	}
 	return ret;
 }
 

@@ -100,6 +100,7 @@ struct vm {
 	int exit_status;      /* of a start that was refused; 0: QEMU's counts */
 	uv_timer_t last_io_timer;
 	uv_timer_t tidy_timer;
+	uv_timer_t save_timer; /* state.json could not be written: another try */
 };
 
 /*
@@ -114,7 +115,7 @@ int vm_run(const struct vm_plan *plan, struct rundir *rundir);
 /* Something has happened; the table decides. Safe from within an action. */
 void vm_post(struct vm *vm, enum supervisor_event event);
 
-/* Write state.json; a failure is logged. 0 or -errno. */
+/* Write state.json; a failure is logged, and tried again later. 0 or -errno. */
 int vm_save_state(struct vm *vm);
 
 /* Why the guest does not run; kept until it runs again. @detail may be NULL. */

@@ -124,10 +124,11 @@ static int vm_start(struct vm *vm, struct error *err)
 	uv_timer_init(&vm->loop, &vm->last_io_timer);
 	uv_timer_init(&vm->loop, &vm->patience);
 	uv_timer_init(&vm->loop, &vm->tidy_timer);
+	uv_timer_init(&vm->loop, &vm->save_timer);
 	uv_timer_init(&vm->loop, &vm->lock_deadline);
 	uv_unref((uv_handle_t *)&vm->tidy_timer);
 	vm->release_timer.data = vm->last_io_timer.data = vm->patience.data = vm;
-	vm->lock_deadline.data = vm;
+	vm->lock_deadline.data = vm->save_timer.data = vm;
 	ret = prepare_state(vm);
 	if (ret < 0)
 		return error_set(err, ret, "set up the VM's state: %s", strerror(-ret));

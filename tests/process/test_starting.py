@@ -327,6 +327,22 @@ class StateFile(FakeTest):
         self.does("pause", "vm")
         self.assert_free(vm.disk)
 
+    def test_that_could_not_be_written_is_written_when_it_can_be(self):
+        vm = self.one_disk()
+        state = self.runtime / "vm" / "state.json"
+        kept = state.read_bytes()
+        state.unlink()
+        state.mkdir()  # nothing can take its place
+        vm.fake.tell("status paused", "event STOP")
+        with self.control("vm") as client:
+            wait_for("it is not kept", lambda: "cannot be written" in
+                     client.command("vmlatch-status").get("held-because", ""))
+        state.rmdir()
+        state.write_bytes(kept)
+        seen = self.settled(vm, run="paused", lock="held")
+        self.assert_says("cannot be written", seen["held_because"])
+        self.assertEqual(vm.err.count("is out of date"), 1, "it is said once")
+
     def test_says_deactivating_before_qemu_is_told(self):
         path, copy = self.disk("disk.raw"), self.dir / "copy.json"
         vm = self.running("vm", *self.drive(path), script=[
