@@ -42,8 +42,11 @@ static void do_stop(struct vm *vm, struct qmp_request *request)
 {
 	bool starting = vm->sup == SUP_STARTING || vm->sup == SUP_BOOTING;
 	bool direct = !vm->plan->verified && !vm->plan->incoming;
+	/* QEMU has taken a 'cont' down for the end of the migration (autostart): so this, too */
+	bool waits_for_migration = str_equal(vm->state.run_state, "inmigrate");
 
-	if (vm->sup == SUP_RUNNING || vm->sup == SUP_RESUMING || (starting && direct)) {
+	if (vm->sup == SUP_RUNNING || vm->sup == SUP_RESUMING || (starting && direct) ||
+		(vm->sup == SUP_PAUSED && waits_for_migration)) {
 		pass_to_qemu(vm, request);
 		return;
 	}

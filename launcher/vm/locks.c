@@ -130,6 +130,8 @@ static void on_new_checked(struct vm *vm, int result, const char *words)
 		log_error("%s", words);
 		vm_set_cause(vm, CAUSE_LOCK_LOST, words);
 		vm_post(vm, SUP_EV_LOCK_LOST);
+	} else if (supervisor_state_is_held(vm->sup)) {
+		vm_pin(vm, words); /* it runs, and what it has open is not known */
 	}
 }
 

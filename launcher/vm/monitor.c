@@ -200,6 +200,8 @@ static void on_event(void *data, const char *name, json_t *event, const char *ra
 	}
 }
 
+#define MONITOR_BROKE "the connection to its monitor broke: what happened meanwhile is not known"
+
 static void on_patience_over(uv_timer_t *timer)
 {
 	struct vm *vm = timer->data;
@@ -207,6 +209,9 @@ static void on_patience_over(uv_timer_t *timer)
 
 	if (vm->monitor || qemu_is_dead(vm))
 		return;
+	if (vm->broken_untold)
+		log_notice("its locks stay until QEMU's end: " MONITOR_BROKE);
+	vm->broken_untold = false;
 	if (monitor_connect(vm, &err) == 0)
 		return;
 	vm_pin(vm, "QEMU lives, but its monitor cannot be reached any more");
@@ -225,9 +230,9 @@ static void on_closed(void *data, const char *reason)
 		log_debug("QEMU's monitor closed: %s", reason);
 	else
 		log_warning("QEMU's monitor does not answer: %s", reason);
+	/* at once, but told only if QEMU does not turn out to be dead, which closes it too */
 	if (vm->monitor_ready && !vm->shutdown_seen)
-		vm_pin(vm, "the connection to its monitor broke: what happened meanwhile is not "
-			   "known");
+		vm->broken_untold |= vm_pin_quietly(vm, MONITOR_BROKE);
 	uv_timer_start(&vm->patience, on_patience_over, DEATH_PATIENCE_MS, 0);
 }
 

@@ -216,18 +216,24 @@ void vm_set_run_state(struct vm *vm, const char *run_state)
 	vm_set_text(&vm->state.run_state, run_state);
 }
 
-void vm_pin(struct vm *vm, const char *why)
+bool vm_pin_quietly(struct vm *vm, const char *why)
 {
 	size_t i;
 
 	for (i = 0; i < vm->state.pinned.n; i++) {
 		if (strcmp(vm->state.pinned.items[i], why) == 0)
-			return;
+			return false;
 	}
 	if (strv_add(&vm->state.pinned, why) < 0)
 		log_error("out of memory");
-	log_notice("its locks stay until QEMU's end: %s", why);
 	vm_save_state(vm);
+	return true;
+}
+
+void vm_pin(struct vm *vm, const char *why)
+{
+	if (vm_pin_quietly(vm, why))
+		log_notice("its locks stay until QEMU's end: %s", why);
 }
 
 bool vm_has_locks(const struct vm *vm)

@@ -60,6 +60,7 @@ struct vm {
 		uint64_t number;
 	} * planted; /* those that it was given by name, after its start */
 	size_t n_planted;
+	bool broken_untold; /* that its monitor broke has not been said yet */
 	uv_timer_t lock_deadline; /* of taking the locks */
 	uint64_t lock_token;      /* of the save that counts; an older one is passed over */
 
@@ -129,6 +130,9 @@ void vm_set_run_state(struct vm *vm, const char *run_state);
 
 /* The VM gives no locks back from now on, and this is why. */
 void vm_pin(struct vm *vm, const char *why);
+
+/* The same without a word; false: it was pinned for that already. */
+bool vm_pin_quietly(struct vm *vm, const char *why);
 
 /* Is there any lock to give back or take? (the nop driver has none) */
 bool vm_has_locks(const struct vm *vm);

@@ -36,6 +36,15 @@ class Cont(FakeTest):
                 self.assertNotEqual(result.status, 0)
                 self.assert_stays_held(vm, f"'{state}'")
 
+    def test_that_a_migrations_target_has_noted_is_taken_back_by_a_pause(self):
+        vm = self.running("vm", "-incoming", "defer", *self.drive(self.disk("vm.raw")), run="inmigrate",
+                          lock="registered")
+        vm.fake.tell("on cont reply {}", "status inmigrate")
+        self.assertNotEqual(self.vmlatch("resume", "vm").status, 0)
+        self.assertNotIn("stop", vm.fake.commands())
+        self.vmlatch("pause", "vm")
+        self.assertIn("stop", vm.fake.commands())
+
     def test_that_failed_half_way_is_never_followed_by_a_release(self):
         # which images QEMU has active is not known: neither a second deactivation nor a release is safe
         vm = self.released()

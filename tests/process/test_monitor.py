@@ -161,6 +161,7 @@ class Death(FakeTest):
         qemu = vm.qemu
         self.kill(qemu)
         self.assertEqual(vm.wait_end(), -signal.SIGKILL)
+        self.assertNotIn("connection to its monitor broke", vm.err)
         self.assert_nothing_left(vm)
 
     def test_of_a_running_qemu(self):
