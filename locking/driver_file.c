@@ -227,8 +227,8 @@ static int file_status(struct lock *lock, const struct resource *resource, struc
 		.recorded = image->record != NULL,
 	};
 	if (image->life >= 0)
-		ret->moved = stat(image->resource.path, &info) < 0 || info.st_dev != ret->id.dev ||
-			     info.st_ino != ret->id.ino;
+		ret->moved = stat(image->resource.path, &info) < 0 ||
+			     !resource_identity_is(&ret->id, &info);
 	return 0;
 }
 

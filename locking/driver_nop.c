@@ -178,7 +178,7 @@ static int nop_look(const char *path, int fd, struct lock_view *ret, struct erro
 	if ((fd < 0 ? stat(path, &info) : fstat(fd, &info)) < 0)
 		return error_status(
 			err, error_set(err, -errno, "%s: %s", path, strerror(errno)), 66);
-	*ret = (struct lock_view){ .id = { info.st_dev, info.st_ino } };
+	*ret = (struct lock_view){ .id = resource_identity_of(&info) };
 	return 0;
 }
 

@@ -50,8 +50,7 @@ static int fd_check(int fd, const struct saved_entry *entry, struct error *err)
 	if (fstat(fd, &info) < 0)
 		return error_set(err, -errno, "look at the lock descriptor of %s: %s",
 			entry->resource.path, strerror(errno));
-	if (!S_ISREG(info.st_mode) || info.st_dev != entry->resource.id.dev ||
-		info.st_ino != entry->resource.id.ino)
+	if (!resource_identity_is(&entry->resource.id, &info))
 		return error_set(err, -EINVAL, "descriptor %d is not a lock of %s", fd,
 			entry->resource.path);
 	return 0;

@@ -78,7 +78,7 @@ static int open_check(
 		return open_failed(image, errno, err);
 	code = type_check(image->path, info.st_mode, err);
 	if (code == 0)
-		*ret = (struct resource_identity){ info.st_dev, info.st_ino };
+		*ret = resource_identity_of(&info);
 	return code;
 }
 

@@ -113,7 +113,7 @@ static bool image_is_replaced(const struct file_image *image)
 	struct stat info;
 
 	return stat(image->resource.path, &info) == 0 &&
-	       (info.st_dev != image->resource.id.dev || info.st_ino != image->resource.id.ino);
+	       !resource_identity_is(&image->resource.id, &info);
 }
 
 static int image_compare(const struct file_image *image, const struct saved_entry *saved,

@@ -39,6 +39,7 @@ static int record_judge(
 int holder_find(
 	int fd, enum resource_mode mode, const struct lock_owner *self, struct lock_holder *ret)
 {
+	struct resource_identity id;
 	struct record record;
 	struct flock lock;
 	struct stat info;
@@ -54,8 +55,8 @@ int holder_find(
 		return HOLDER_UNKNOWN; /* only exclusive users write records */
 	if (fstat(fd, &info) < 0)
 		return -errno;
-	met = file_record_read(fd, &(struct resource_identity){ info.st_dev, info.st_ino },
-		self->boot_id, &record);
+	id = resource_identity_of(&info);
+	met = file_record_read(fd, &id, self->boot_id, &record);
 	if (met < 0 || met == FILE_RECORD_NOWHERE)
 		return HOLDER_UNKNOWN;
 	return met == FILE_RECORD_NONE ? HOLDER_TAKING : record_judge(&record, self, ret);

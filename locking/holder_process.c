@@ -49,7 +49,7 @@ static bool is_the_file(int process, const char *fd_name, const struct resource_
 	snprintf(path, sizeof(path), "fd/%s", fd_name);
 	if (fstatat(process, path, &info, 0) < 0)
 		return false;
-	return info.st_dev == id->dev && info.st_ino == id->ino;
+	return resource_identity_is(id, &info);
 }
 
 static bool process_holds(int process, const struct resource_identity *id, enum resource_mode mode)

@@ -72,6 +72,20 @@ int resource_copy(struct resource *to, const struct resource *from)
 	return 0;
 }
 
+struct resource_identity resource_identity_of(const struct stat *info)
+{
+	if (S_ISBLK(info->st_mode))
+		return (struct resource_identity){ info->st_rdev, RESOURCE_INO_DEVICE };
+	return (struct resource_identity){ info->st_dev, info->st_ino };
+}
+
+bool resource_identity_is(const struct resource_identity *id, const struct stat *info)
+{
+	struct resource_identity other = resource_identity_of(info);
+
+	return resource_identity_equal(id, &other);
+}
+
 bool resource_identity_equal(const struct resource_identity *a, const struct resource_identity *b)
 {
 	return a->dev == b->dev && a->ino == b->ino;

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include "base/error.h"
 
@@ -24,9 +25,11 @@ enum resource_mode {
 
 /* Identity, not spelling: two names of one inode are one resource. */
 struct resource_identity {
-	uint64_t dev; /* st_dev; 0 for a lease */
-	uint64_t ino; /* st_ino; 0 where it is not known yet */
+	uint64_t dev; /* st_dev; of a block device its own number, whatever node it has; 0 for a
+			 lease */
+	uint64_t ino; /* st_ino; RESOURCE_INO_DEVICE; 0 where it is not known yet */
 };
+#define RESOURCE_INO_DEVICE UINT64_MAX
 
 struct resource {
 	enum resource_kind kind;
@@ -41,6 +44,8 @@ void resource_finish(struct resource *resource);
 /* Copy; 0 or -ENOMEM, and then @to is untouched. */
 int resource_copy(struct resource *to, const struct resource *from);
 
+struct resource_identity resource_identity_of(const struct stat *info);
+bool resource_identity_is(const struct resource_identity *id, const struct stat *info);
 bool resource_identity_equal(const struct resource_identity *a, const struct resource_identity *b);
 
 /*

@@ -78,8 +78,8 @@ const char *block_nodes_using(json_t *nodes, pid_t pid, const struct resource *i
 		if (!name)
 			continue;
 		if (strcmp(name, image->path) == 0 ||
-			(stat_as_qemu(pid, name, &info) == 0 && info.st_dev == image->id.dev &&
-				info.st_ino == image->id.ino))
+			(stat_as_qemu(pid, name, &info) == 0 &&
+				resource_identity_is(&image->id, &info)))
 			return node_name ? node_name : name;
 	}
 	return qemu_has_locked(pid, &image->id) ? "without a name" : NULL;
@@ -109,7 +109,7 @@ static int name_has_moved(const char *name, pid_t pid, const struct resource_set
 
 	if (stat_as_qemu(pid, name, &info) < 0)
 		return errno == EACCES || errno == EPERM ? -errno : is_locked_name(locked, name);
-	there.id = (struct resource_identity){ .dev = info.st_dev, .ino = info.st_ino };
+	there.id = resource_identity_of(&info);
 	member = resource_set_find(locked, &there);
 	return !member || member->mode == RESOURCE_READER;
 }
@@ -154,7 +154,7 @@ static const struct open_image *find_by_id(
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		if (images[i].id.dev != info->st_dev || images[i].id.ino != info->st_ino)
+		if (!resource_identity_is(&images[i].id, info))
 			continue;
 		/* of several descriptors the one that can write counts */
 		if (!found || images[i].writable)

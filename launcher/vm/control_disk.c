@@ -146,7 +146,7 @@ static int run_find_attached(struct locks_job *job, struct error *err)
 		const struct resource *each = &all->items[i];
 
 		if (strcmp(each->path, job->text) == 0 ||
-			(there && each->id.dev == info.st_dev && each->id.ino == info.st_ino))
+			(there && resource_identity_is(&each->id, &info)))
 			return resource_set_add(&job->images, each, NULL);
 	}
 	return 0;

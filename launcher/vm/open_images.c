@@ -67,7 +67,7 @@ static int read_one(int fd_dir, int info_dir, const char *name, struct open_imag
 	if (len < 0 || read_fdinfo(info_dir, name, &image) < 0)
 		return 1;
 	path[len] = '\0';
-	image.id = (struct resource_identity){ .dev = info.st_dev, .ino = info.st_ino };
+	image.id = resource_identity_of(&info);
 	image.unlinked = info.st_nlink == 0;
 	image.path = strdup(path);
 	if (!image.path)
