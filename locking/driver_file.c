@@ -66,7 +66,7 @@ static int image_strengthen(
 {
 	if (resource->mode <= image->resource.mode)
 		return 0;
-	if (image->life >= 0 || image->held)
+	if (file_image_is_open(image) || image->held)
 		return error_set(err, -EBUSY, "%s is in use as %s already: detach it first",
 			resource->path, resource_mode_name(image->resource.mode));
 	image->resource.mode = resource->mode;
@@ -76,7 +76,7 @@ static int image_strengthen(
 static int file_add_resource(struct lock *lock, const struct resource *resource, struct error *err)
 {
 	struct file_locks *locks = file_locks_of(lock);
-	struct file_image image = { .life = -1, .guard = -1 }, *member;
+	struct file_image image, *member;
 	size_t at;
 
 	if (resource->kind != RESOURCE_DISK)
@@ -88,7 +88,7 @@ static int file_add_resource(struct lock *lock, const struct resource *resource,
 	member = file_locks_find(locks, resource);
 	if (member)
 		return image_strengthen(member, resource, err);
-	if (images_reserve(locks) < 0 || resource_copy(&image.resource, resource) < 0)
+	if (images_reserve(locks) < 0 || file_image_init(&image, resource) < 0)
 		return error_set(err, -ENOMEM, "no memory for %s", resource->path);
 	for (at = locks->n++; at; at--) {
 		if (resource_compare(resource, &locks->images[at - 1].resource) >= 0)
@@ -124,7 +124,7 @@ static void images_wait_for_tick(const struct file_locks *locks)
 		const struct file_image *image = &locks->images[i];
 
 		if (image->armed && !image->skipped && image->resource.mode == RESOURCE_EXCLUSIVE)
-			stamp_wait_for_tick(image->life);
+			stamp_wait_for_tick(image->places[0].life);
 	}
 }
 
@@ -138,8 +138,7 @@ static void images_retake(struct file_locks *locks, size_t n)
 
 		if (!image->taken_now)
 			continue;
-		image->lost = file_image_take(image, NULL) != 0;
-		image->held = true;
+		file_image_retake(image);
 	}
 }
 
@@ -190,7 +189,7 @@ static int file_resource_fd(struct lock *lock, const struct resource *resource)
 {
 	const struct file_image *image = file_locks_find(file_locks_of(lock), resource);
 
-	return image && image->held ? image->life : -1;
+	return image && image->held ? image->places[0].life : -1;
 }
 
 /* The path first: after an acquire the identity may be another than the caller knows. */
@@ -224,9 +223,9 @@ static int file_status(struct lock *lock, const struct resource *resource, struc
 		.mode = image->resource.mode,
 		.held = image->held,
 		.skipped = image->skipped,
-		.recorded = image->record != NULL,
+		.recorded = image->places[0].record != NULL,
 	};
-	if (image->life >= 0)
+	if (file_image_is_open(image))
 		ret->moved = stat(image->resource.path, &info) < 0 ||
 			     !resource_identity_is(&ret->id, &info);
 	return 0;

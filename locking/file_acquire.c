@@ -39,7 +39,7 @@ static int images_open(struct file_locks *locks, struct error *err)
 	for (i = 0; i < locks->n; i++) {
 		struct file_image *image = &locks->images[i];
 
-		if (image->life >= 0 || image->held || image->skipped)
+		if (file_image_is_open(image) || image->held || image->skipped)
 			continue;
 		image->id_before = image->resource.id;
 		ret = file_image_open(image, err);
@@ -146,7 +146,7 @@ static void duplicates_remove(struct file_locks *locks)
 	}
 }
 
-/* Returns 0, LOCK_BUSY (@busy still open), FILE_IMAGE_REPLACED or -errno. */
+/* Returns 0, LOCK_BUSY (@busy still open), FILE_PLACE_REPLACED or -errno. */
 static int images_attempt(struct file_locks *locks, struct file_image **busy, struct error *err)
 {
 	int ret;
@@ -177,9 +177,9 @@ static int images_attempt_as_qemu(
 		return ret;
 	do {
 		ret = images_attempt(locks, busy, err);
-	} while (ret == FILE_IMAGE_REPLACED && --left);
+	} while (ret == FILE_PLACE_REPLACED && --left);
 	file_locks_leave(&saved);
-	if (ret != FILE_IMAGE_REPLACED)
+	if (ret != FILE_PLACE_REPLACED)
 		return ret;
 	return error_set(err, -EAGAIN,
 		"%s is replaced by another file again and again while it is being locked",
@@ -210,7 +210,8 @@ static int64_t conflict_fill(
 	*conflict = (struct lock_conflict){ .id = busy->resource.id };
 	snprintf(conflict->path, sizeof(conflict->path), "%s", busy->resource.path);
 	file_locks_enter(locks, &saved, NULL);
-	verdict = holder_find(busy->life, busy->resource.mode, &locks->owner, &conflict->holder);
+	verdict = holder_find(
+		busy->places[0].life, busy->places[0].use, &locks->owner, &conflict->holder);
 	file_locks_leave(&saved);
 	return verdict_patience_ms(verdict);
 }

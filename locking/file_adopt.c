@@ -15,11 +15,6 @@
  * and each locked one comes with two descriptors, life line and guard.
  */
 
-static bool image_has_lines(const struct file_image *image)
-{
-	return image->held && !image->skipped;
-}
-
 int file_driver_descriptors(
 	struct lock *lock, struct lock_descriptor **ret, size_t *n, struct error *err)
 {
@@ -33,10 +28,12 @@ int file_driver_descriptors(
 	for (i = 0; i < locks->n; i++) {
 		const struct file_image *image = &locks->images[i];
 
-		if (!image_has_lines(image))
+		if (!file_image_has_lines(image))
 			continue;
-		all[used++] = (struct lock_descriptor){ .fd = image->life, .inherit = true };
-		all[used++] = (struct lock_descriptor){ .fd = image->guard, .inherit = false };
+		all[used++] =
+			(struct lock_descriptor){ .fd = image->places[0].life, .inherit = true };
+		all[used++] =
+			(struct lock_descriptor){ .fd = image->places[0].guard, .inherit = false };
 	}
 	*ret = all;
 	*n = used;
@@ -64,7 +61,7 @@ static int state_check(const struct file_locks *locks, const struct saved_state 
 	int ret = 0;
 
 	for (i = 0; i < locks->n; i++) {
-		if (locks->images[i].life >= 0)
+		if (file_image_is_open(&locks->images[i]))
 			return error_set(err, -EBUSY, "%s is locked already",
 				locks->images[i].resource.path);
 	}
@@ -102,14 +99,12 @@ static int image_copy(
 
 	if (ours)
 		resource.origin = ours->resource.origin;
-	*ret = (struct file_image){
-		.life = -1,
-		.guard = -1,
-		.held = entry->hold != SAVED_FREE,
-		.skipped = entry->hold == SAVED_SKIPPED,
-		.armed = entry->hold != SAVED_FREE,
-	};
-	return resource_copy(&ret->resource, &resource);
+	if (file_image_init(ret, &resource) < 0)
+		return -ENOMEM;
+	ret->places[0].id = resource.id;
+	ret->held = ret->armed = entry->hold != SAVED_FREE;
+	ret->skipped = entry->hold == SAVED_SKIPPED;
+	return 0;
 }
 
 static void images_free(struct file_image *images, size_t n)
@@ -144,6 +139,7 @@ int file_driver_adopt(
 {
 	struct file_locks *locks = file_locks_of(lock);
 	_cleanup_(saved_state_finish) struct saved_state saved = { 0 };
+	struct file_place *place;
 	struct file_image *images;
 	size_t i, used = 0;
 	int ret = saved_state_from_text(state, lock->driver->name, &saved, err);
@@ -155,13 +151,13 @@ int file_driver_adopt(
 	if (images_copy(locks, &saved, &images) < 0)
 		return error_set(err, -ENOMEM, "no memory for locks");
 	for (i = 0; i < saved.n; i++) {
-		if (!image_has_lines(&images[i]))
+		if (!file_image_has_lines(&images[i]))
 			continue;
-		images[i].life = fds[used++];
-		images[i].guard = fds[used++];
+		place = &images[i].places[0];
+		place->life = fds[used++];
+		place->guard = fds[used++];
 		if (images[i].resource.mode == RESOURCE_EXCLUSIVE)
-			images[i].record = file_record_recall(
-				images[i].life, &images[i].resource.id, &locks->owner);
+			place->record = file_record_recall(place->life, &place->id, &locks->owner);
 	}
 	images_free(locks->images, locks->n);
 	locks->images = images;

@@ -2,76 +2,67 @@
 #include "locking/file_image.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "base/cleanup.h"
 #include "base/clock.h"
-#include "locking/file_lock.h"
-#include "locking/file_open.h"
-#include "locking/file_record.h"
 #include "locking/lock_conflict.h"
 
-void file_image_close(struct file_image *image)
+int file_image_init(struct file_image *image, const struct resource *resource)
 {
-	closep(&image->life);
-	closep(&image->guard);
-	image->life = image->guard = -1;
+	struct file_image fresh = { .n_places = 1 };
+	int ret = resource_copy(&fresh.resource, resource);
+
+	if (ret < 0)
+		return ret;
+	fresh.places[0] = (struct file_place){
+		.path = fresh.resource.path,
+		.use = file_use_of(resource->mode),
+		.life = -1,
+		.guard = -1,
+	};
+	*image = fresh;
+	return 0;
 }
 
 void file_image_finish(struct file_image *image)
 {
-	file_image_close(image);
-	free(take_ptr(image->record));
+	size_t i;
+
+	for (i = 0; i < image->n_places; i++)
+		file_place_finish(&image->places[i]);
 	resource_finish(&image->resource);
+}
+
+bool file_image_is_open(const struct file_image *image)
+{
+	return image->places[0].life >= 0;
+}
+
+void file_image_close(struct file_image *image)
+{
+	size_t i;
+
+	for (i = 0; i < image->n_places; i++)
+		file_place_close(&image->places[i]);
 }
 
 int file_image_open(struct file_image *image, struct error *err)
 {
-	image->life = file_open(&image->resource, &image->resource.id, err);
-	return image->life < 0 ? image->life : 0;
-}
+	struct file_place *place = &image->places[0];
+	int ret;
 
-static int guard_open(struct file_image *image, struct error *err)
-{
-	struct resource_identity id;
-	int fd = file_open_again(&image->resource, &id, err);
-
-	if (fd == -ENOENT)
-		return FILE_IMAGE_REPLACED;
-	if (fd < 0)
-		return fd;
-	if (!resource_identity_equal(&id, &image->resource.id)) {
-		close(fd);
-		return FILE_IMAGE_REPLACED;
-	}
-	image->guard = fd;
-	return 0;
-}
-
-/* Both lines, or none. */
-static int lines_take(struct file_image *image, struct error *err)
-{
-	enum resource_mode mode = image->resource.mode;
-	int ret = file_lock_take(image->life, FILE_LINE_LIFE, mode);
-
-	if (ret != 0)
-		return ret;
-	if (image->guard < 0)
-		ret = guard_open(image, err);
+	place->use = file_use_of(image->resource.mode);
+	ret = file_place_open(place, err);
 	if (ret == 0)
-		ret = file_lock_take(image->guard, FILE_LINE_GUARD, mode);
-	if (ret != 0)
-		file_lock_drop(image->life, FILE_LINE_LIFE, mode);
+		image->resource.id = place->id;
 	return ret;
 }
 
-static int take_failed(struct file_image *image, int code, struct error *err)
+static int take_failed(const struct file_place *place, int code, struct error *err)
 {
 	char path[PATH_SHORT_SIZE];
 
-	path_short(image->resource.path, path);
+	path_short(place->path, path);
 	if (file_lock_is_unsupported(code))
 		return error_status(err,
 			error_set(err, code,
@@ -82,55 +73,64 @@ static int take_failed(struct file_image *image, int code, struct error *err)
 	return error_status(err, error_set(err, code, "lock %s: %s", path, strerror(-code)), 71);
 }
 
-int file_image_take(struct file_image *image, struct error *err)
+/* All of them, or none. */
+static int places_take(struct file_image *image, struct error *err)
 {
 	struct error opening = { 0 };
-	int ret = image->skipped ? 0 : lines_take(image, &opening);
+	size_t i, taken;
+	int ret = 0;
 
-	if (ret < 0 && *opening.text) {
-		if (err)
-			*err = opening;
-		return ret;
+	for (taken = 0; taken < image->n_places; taken++) {
+		ret = file_place_take(&image->places[taken], &opening);
+		if (ret != 0)
+			break;
 	}
+	for (i = 0; ret != 0 && i < taken; i++)
+		file_place_drop(&image->places[i]);
+	if (ret >= 0)
+		return ret;
+	if (!*opening.text)
+		return take_failed(&image->places[taken], ret, err);
+	if (err)
+		*err = opening;
+	return ret;
+}
+
+int file_image_take(struct file_image *image, struct error *err)
+{
+	int ret = image->skipped ? 0 : places_take(image, err);
+
 	if (ret < 0 && image->resource.mode == RESOURCE_READER && file_lock_is_unsupported(ret)) {
 		file_image_close(image);
 		image->skipped = true;
 		ret = 0;
 	}
-	if (ret < 0)
-		return take_failed(image, ret, err);
-	if (ret == 0) {
-		image->held = true;
-		image->lost = false;
-	}
+	image->held |= ret == 0;
 	return ret;
 }
 
-static int lines_drop(struct file_image *image)
+void file_image_retake(struct file_image *image)
 {
-	enum resource_mode mode = image->resource.mode;
-	int ret;
+	size_t i;
 
-	if (image->skipped)
-		return 0;
-	ret = file_lock_drop(image->guard, FILE_LINE_GUARD, mode);
-	return ret ? ret : file_lock_drop(image->life, FILE_LINE_LIFE, mode);
+	for (i = 0; i < image->n_places && !image->skipped; i++)
+		image->places[i].lost = file_place_take(&image->places[i], NULL) != 0;
+	image->held = true;
 }
 
 int file_image_drop(struct file_image *image, struct error *err)
 {
-	int ret;
+	size_t i;
+	int ret = 0;
 
 	if (!image->held)
 		return 0;
-	if (image->record)
-		file_record_clear(image->life, image->record);
-	ret = lines_drop(image);
+	for (i = 0; i < image->n_places && ret == 0 && !image->skipped; i++)
+		ret = file_place_drop(&image->places[i]);
 	if (ret != 0) {
-		image->lost = lines_take(image, NULL) != 0;
+		file_image_retake(image);
 		return error_set(err, ret, "unlock %s: %s", image->resource.path, strerror(-ret));
 	}
-	free(take_ptr(image->record));
 	image->held = false;
 	image->armed = false;
 	return 0;
@@ -138,6 +138,7 @@ int file_image_drop(struct file_image *image, struct error *err)
 
 int file_image_arm(struct file_image *image, const struct lock_owner *owner, struct error *err)
 {
+	struct file_place *place = &image->places[0];
 	struct record record;
 	int ret;
 
@@ -147,7 +148,7 @@ int file_image_arm(struct file_image *image, const struct lock_owner *owner, str
 		record.id = image->resource.id;
 		record.owner = *owner;
 		record.since = clock_realtime_s();
-		ret = file_record_arm(image->life, &record, &image->record, err);
+		ret = file_record_arm(place->life, &record, &place->record, err);
 		if (ret < 0)
 			return error_prefix(err, ret, "%s", image->resource.path);
 	}
@@ -157,18 +158,12 @@ int file_image_arm(struct file_image *image, const struct lock_owner *owner, str
 
 int file_image_check(const struct file_image *image, struct error *err)
 {
-	enum resource_mode mode = image->resource.mode;
-	int life, guard;
+	size_t i;
+	int ret = 0;
 
-	if (!image->held || image->skipped)
+	if (!file_image_has_lines(image))
 		return 0;
-	life = file_lock_is_held(image->life, FILE_LINE_LIFE, mode);
-	guard = file_lock_is_held(image->guard, FILE_LINE_GUARD, mode);
-	if (life < 0 || guard < 0)
-		return error_set(err, life < 0 ? life : guard, "cannot see our lock on %s in /proc",
-			image->resource.path);
-	if (life && guard && !image->lost)
-		return 0;
-	return error_set(err, LOCK_LOST, "the lock on %s is gone: its %s was unlocked",
-		image->resource.path, life ? "guard byte" : "first byte");
+	for (i = 0; i < image->n_places && ret == 0; i++)
+		ret = file_place_check(&image->places[i], err);
+	return ret;
 }

@@ -1,27 +1,24 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "locking/record.h"
+#include "locking/file_place.h"
 
 /*
- * One image of a VM: its two open file descriptions (file_lock.h) and what is
- * known about its record.
+ * One resource of a VM, and the places (file_place.h) where it is locked: first
+ * the image itself.
  *
  *	closed --open--> open --take--> held --arm--> armed
  *	                  ^---------------drop----------'
- *
- * An image stays open when its lock is given back: the description of the life
- * line is QEMU's too, and the same one must be locked again.
  */
+#define FILE_PLACES_MAX 5
+
 struct file_image {
 	struct resource resource;
-	int life;  /* -1: not open */
-	int guard; /* likewise */
+	struct file_place places[FILE_PLACES_MAX];
+	size_t n_places;
 	bool held;
 	bool skipped; /* held in name only: a reader, and no lock is possible */
 	bool armed;
-	bool lost;    /* let go of, and could not be taken back */
-	char *record; /* the text that is on the image since it was armed; NULL: none */
 
 	/* of the acquire that is going on */
 	struct resource_identity id_before;
@@ -30,33 +27,42 @@ struct file_image {
 	bool duplicate; /* another name of another member's file */
 };
 
+/* @resource is copied. 0 or -ENOMEM. */
+int file_image_init(struct file_image *image, const struct resource *resource);
 void file_image_finish(struct file_image *image); /* closes */
+
+bool file_image_is_open(const struct file_image *image);
 void file_image_close(struct file_image *image);
 
 /*
- * Open the life line with the rights of this thread, and learn the identity.
- * Anything but a regular file is refused without being opened.
+ * Open it with the rights of this thread, and learn the identity.
  *
  * Returns 0 or -errno with a sentence and its exit status.
  */
 int file_image_open(struct file_image *image, struct error *err);
 
 /*
- * Take both lines. The guard is opened only after the life line is locked: that
- * its path leads to the same file proves that the locked file is the one that
- * QEMU will find under this name.
+ * Take all places, or none.
  *
- * Returns 0; LOCK_BUSY; FILE_IMAGE_REPLACED (the name stands for another file by
- * now: open it again); or -errno with a sentence. Unless 0 nothing is held.
+ * Returns 0; LOCK_BUSY; FILE_PLACE_REPLACED (open it again); or -errno with a
+ * sentence. Unless 0 nothing is held.
  */
-enum { FILE_IMAGE_REPLACED = 100 };
 int file_image_take(struct file_image *image, struct error *err);
 
-/* Give the lock back; the record says so first. 0 or -errno, and then it is still held. */
+/* Give the lock back; the records say so first. 0 or -errno, and then it is still held. */
 int file_image_drop(struct file_image *image, struct error *err);
+
+/* All of it again, which was dropped a moment ago; a place that another has got is lost. */
+void file_image_retake(struct file_image *image);
 
 /* Raise the generation, if it is held and exclusive and not armed yet. 0 or -errno. */
 int file_image_arm(struct file_image *image, const struct lock_owner *owner, struct error *err);
 
-/* Are both lines locked as we believe? 0, LOCK_LOST or -errno, with a sentence. */
+/* Are all places locked as we believe? 0, LOCK_LOST or -errno, with a sentence. */
 int file_image_check(const struct file_image *image, struct error *err);
+
+/* Held where locks are possible. */
+static inline bool file_image_has_lines(const struct file_image *image)
+{
+	return image->held && !image->skipped;
+}

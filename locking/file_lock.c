@@ -26,11 +26,16 @@ static const struct {
 	off_t own;
 	off_t other;
 	int patience_ms;
-} modes[] = {
-	[RESOURCE_READER] = { F_RDLCK, BYTE_READER, BYTE_SHARED, 0 },
-	[RESOURCE_SHARED] = { F_RDLCK, BYTE_SHARED, BYTE_READER, 20 },
-	[RESOURCE_EXCLUSIVE] = { F_WRLCK, BYTE_NONE, BYTE_NONE, 0 },
+} uses[FILE_N_USES] = {
+	[FILE_USE_READER] = { F_RDLCK, BYTE_READER, BYTE_SHARED, 0 },
+	[FILE_USE_SHARED] = { F_RDLCK, BYTE_SHARED, BYTE_READER, 20 },
+	[FILE_USE_EXCLUSIVE] = { F_WRLCK, BYTE_NONE, BYTE_NONE, 0 },
 };
+
+bool file_use_writes(enum file_use use)
+{
+	return uses[use].type == F_WRLCK;
+}
 
 static int byte_set(int fd, short type, off_t byte)
 {
@@ -59,14 +64,14 @@ static int byte_test(int fd, short type, off_t byte, struct flock *ret)
 	return range_test(fd, type, byte, 1, ret);
 }
 
-static int class_test(int fd, enum resource_mode mode)
+static int class_test(int fd, enum file_use use)
 {
-	int left_ms = modes[mode].patience_ms;
+	int left_ms = uses[use].patience_ms;
 	struct flock other;
 	int ret;
 
 	for (;;) {
-		ret = byte_test(fd, F_WRLCK, modes[mode].other, &other);
+		ret = byte_test(fd, F_WRLCK, uses[use].other, &other);
 		if (ret <= 0)
 			return ret;
 		if (left_ms-- <= 0)
@@ -75,47 +80,47 @@ static int class_test(int fd, enum resource_mode mode)
 	}
 }
 
-int file_lock_take(int fd, enum file_line line, enum resource_mode mode)
+int file_lock_take(int fd, enum file_line line, enum file_use use)
 {
-	int ret = byte_set(fd, modes[mode].type, line_bytes[line]);
+	int ret = byte_set(fd, uses[use].type, line_bytes[line]);
 
-	if (ret != 0 || modes[mode].own == BYTE_NONE)
+	if (ret != 0 || uses[use].own == BYTE_NONE)
 		return ret;
-	ret = byte_set(fd, F_RDLCK, modes[mode].own);
+	ret = byte_set(fd, F_RDLCK, uses[use].own);
 	if (ret == 0)
-		ret = class_test(fd, mode);
+		ret = class_test(fd, use);
 	if (ret != 0)
-		file_lock_drop(fd, line, mode);
+		file_lock_drop(fd, line, use);
 	return ret;
 }
 
-int file_lock_drop(int fd, enum file_line line, enum resource_mode mode)
+int file_lock_drop(int fd, enum file_line line, enum file_use use)
 {
 	int ret = 0;
 
-	if (modes[mode].own != BYTE_NONE)
-		ret = byte_set(fd, F_UNLCK, modes[mode].own);
+	if (uses[use].own != BYTE_NONE)
+		ret = byte_set(fd, F_UNLCK, uses[use].own);
 	return ret ? ret : byte_set(fd, F_UNLCK, line_bytes[line]);
 }
 
-int file_lock_conflict(int fd, enum resource_mode mode, struct flock *ret)
+int file_lock_conflict(int fd, enum file_use use, struct flock *ret)
 {
 	/* nearly always nobody has any of them, nor those in between */
 	int met = range_test(fd, F_WRLCK, BYTE_LIFE, BYTE_READER + 1, ret);
 
 	if (met <= 0)
 		return met;
-	met = byte_test(fd, modes[mode].type, BYTE_LIFE, ret);
+	met = byte_test(fd, uses[use].type, BYTE_LIFE, ret);
 	if (met == 0)
-		met = byte_test(fd, modes[mode].type, BYTE_GUARD, ret);
-	if (met == 0 && modes[mode].other != BYTE_NONE)
-		met = byte_test(fd, F_WRLCK, modes[mode].other, ret);
+		met = byte_test(fd, uses[use].type, BYTE_GUARD, ret);
+	if (met == 0 && uses[use].other != BYTE_NONE)
+		met = byte_test(fd, F_WRLCK, uses[use].other, ret);
 	return met;
 }
 
 int file_lock_look(int fd, enum resource_mode *ret, struct flock *lock)
 {
-	int met = file_lock_conflict(fd, RESOURCE_EXCLUSIVE, lock);
+	int met = file_lock_conflict(fd, FILE_USE_EXCLUSIVE, lock);
 	struct flock class;
 
 	if (met <= 0)
@@ -129,7 +134,7 @@ int file_lock_look(int fd, enum resource_mode *ret, struct flock *lock)
 	return 1;
 }
 
-int file_lock_is_held(int fd, enum file_line line, enum resource_mode mode)
+int file_lock_is_held(int fd, enum file_line line, enum file_use use)
 {
 	char name[64], text[FDINFO_MAX];
 	int ret;
@@ -138,20 +143,20 @@ int file_lock_is_held(int fd, enum file_line line, enum resource_mode mode)
 	ret = fdinfo_read(AT_FDCWD, name, text);
 	if (ret < 0)
 		return ret;
-	if (fdinfo_lock_type(text, line_bytes[line]) != modes[mode].type)
+	if (fdinfo_lock_type(text, line_bytes[line]) != uses[use].type)
 		return 0;
-	return modes[mode].own == BYTE_NONE || fdinfo_lock_type(text, modes[mode].own) == F_RDLCK;
+	return uses[use].own == BYTE_NONE || fdinfo_lock_type(text, uses[use].own) == F_RDLCK;
 }
 
-bool file_lock_is_in_the_way(const char *fdinfo, enum resource_mode mode)
+bool file_lock_is_in_the_way(const char *fdinfo, enum file_use use)
 {
 	int life = fdinfo_lock_type(fdinfo, BYTE_LIFE);
 	int guard = fdinfo_lock_type(fdinfo, BYTE_GUARD);
 
 	if (life == F_WRLCK || guard == F_WRLCK)
 		return true;
-	if (modes[mode].other != BYTE_NONE)
-		return fdinfo_lock_type(fdinfo, modes[mode].other) != F_UNLCK;
+	if (uses[use].other != BYTE_NONE)
+		return fdinfo_lock_type(fdinfo, uses[use].other) != F_UNLCK;
 	return life != F_UNLCK || guard != F_UNLCK;
 }
 

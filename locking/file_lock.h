@@ -17,6 +17,21 @@
  *
  * Never byte 1 (libvirt's labels), nor 100-163 and 200-263 (QEMU's own).
  */
+enum file_use {
+	FILE_USE_READER = RESOURCE_READER,
+	FILE_USE_SHARED = RESOURCE_SHARED,
+	FILE_USE_EXCLUSIVE = RESOURCE_EXCLUSIVE,
+	FILE_N_USES,
+};
+
+static inline enum file_use file_use_of(enum resource_mode mode)
+{
+	return (enum file_use)mode;
+}
+
+/* A write lock needs a descriptor that can write. */
+bool file_use_writes(enum file_use use);
+
 enum file_line {
 	FILE_LINE_LIFE,  /* the description that QEMU inherits: bytes 0 and 3 or 4 */
 	FILE_LINE_GUARD, /* the supervisor's own: bytes 2 and 3 or 4 */
@@ -27,13 +42,13 @@ enum file_line {
  *
  * Returns 0, LOCK_BUSY or -errno; unless 0 nothing is taken.
  */
-int file_lock_take(int fd, enum file_line line, enum resource_mode mode);
+int file_lock_take(int fd, enum file_line line, enum file_use use);
 
 /* Let go of them. What was not held: 0. */
-int file_lock_drop(int fd, enum file_line line, enum resource_mode mode);
+int file_lock_drop(int fd, enum file_line line, enum file_use use);
 
 /*
- * Who stands in the way of @mode? Takes nothing; any descriptor will do. Locks
+ * Who stands in the way of @use? Takes nothing; any descriptor will do. Locks
  * of @fd's own description do not count.
  *
  * @ret		a lock that conflicts: its type, and the pid of a POSIX lock
@@ -41,16 +56,16 @@ int file_lock_drop(int fd, enum file_line line, enum resource_mode mode);
  *
  * Returns 1 if somebody does, 0 if nobody, or -errno.
  */
-int file_lock_conflict(int fd, enum resource_mode mode, struct flock *ret);
+int file_lock_conflict(int fd, enum file_use use, struct flock *ret);
 
 /* As what others hold the file. Returns 1 with @ret, 0 if nobody does, or -errno. */
 int file_lock_look(int fd, enum resource_mode *ret, struct flock *lock);
 
 /* Does this description (of this process) hold its line's bytes? 1, 0 or -errno. */
-int file_lock_is_held(int fd, enum file_line line, enum resource_mode mode);
+int file_lock_is_held(int fd, enum file_line line, enum file_use use);
 
-/* The same of a text of /proc/PID/fdinfo: is this a user in whose way @mode would be? */
-bool file_lock_is_in_the_way(const char *fdinfo, enum resource_mode mode);
+/* The same of a text of /proc/PID/fdinfo: is this a user in whose way @use would be? */
+bool file_lock_is_in_the_way(const char *fdinfo, enum file_use use);
 
 /* Did a call fail because there are no locks on this file system? */
 bool file_lock_is_unsupported(int err);

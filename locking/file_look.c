@@ -28,15 +28,14 @@ static int look_at(int fd, const char *path, struct lock_view *view, struct erro
 	view->lockable = ret >= 0;
 	view->held = ret > 0;
 	if (view->held)
-		holder_find(fd, RESOURCE_EXCLUSIVE, &self, &view->holder);
+		holder_find(fd, FILE_USE_EXCLUSIVE, &self, &view->holder);
 	return 0;
 }
 
 /* What a reader needs is enough to see everything; the path stays the caller's. */
 static int look_at_path(const char *path, struct lock_view *view, struct error *err)
 {
-	const struct resource image = { .kind = RESOURCE_DISK, .path = (char *)path };
-	_cleanup_(closep) int fd = file_open(&image, &view->id, err);
+	_cleanup_(closep) int fd = file_open(path, false, &view->id, err);
 
 	return fd < 0 ? fd : look_at(fd, path, view, err);
 }

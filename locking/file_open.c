@@ -52,10 +52,9 @@ static int type_check(const char *path, mode_t mode, struct error *err)
 	return 0;
 }
 
-static int open_failed(const struct resource *image, int code, struct error *err)
+static int open_failed(const char *path, bool write, int code, struct error *err)
 {
-	const char *what =
-		image->mode == RESOURCE_EXCLUSIVE ? "open %s for writing: %s" : "open %s: %s";
+	const char *what = write ? "open %s for writing: %s" : "open %s: %s";
 	char name[PATH_SHORT_SIZE];
 	int status = 71;
 	size_t i;
@@ -64,19 +63,19 @@ static int open_failed(const struct resource *image, int code, struct error *err
 		if (code == statuses[i].code)
 			status = statuses[i].status;
 	}
-	error_set(err, -code, what, path_short(image->path, name), strerror(code));
+	error_set(err, -code, what, path_short(path, name), strerror(code));
 	return error_status(err, -code, status);
 }
 
 static int open_check(
-	const struct resource *image, int fd, struct resource_identity *ret, struct error *err)
+	const char *path, bool write, int fd, struct resource_identity *ret, struct error *err)
 {
 	struct stat info;
 	int code;
 
 	if (fd < 0 || fstat(fd, &info) < 0)
-		return open_failed(image, errno, err);
-	code = type_check(image->path, info.st_mode, err);
+		return open_failed(path, write, errno, err);
+	code = type_check(path, info.st_mode, err);
 	if (code == 0)
 		*ret = resource_identity_of(&info);
 	return code;
@@ -84,27 +83,25 @@ static int open_check(
 
 int file_open_check(const char *path, int fd, struct resource_identity *ret, struct error *err)
 {
-	const struct resource image = { .kind = RESOURCE_DISK, .path = (char *)path };
-
-	return open_check(&image, fd, ret, err);
+	return open_check(path, false, fd, ret, err);
 }
 
-int file_open_again(const struct resource *image, struct resource_identity *ret, struct error *err)
+int file_open_again(const char *path, bool write, struct resource_identity *ret, struct error *err)
 {
-	int flags = image->mode == RESOURCE_EXCLUSIVE ? O_RDWR : O_RDONLY, code;
-	_cleanup_(closep) int fd = open(image->path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	int flags = write ? O_RDWR : O_RDONLY, code;
+	_cleanup_(closep) int fd = open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 
-	code = open_check(image, fd, ret, err);
+	code = open_check(path, write, fd, ret, err);
 	return code < 0 ? code : take_fd(&fd);
 }
 
-int file_open(const struct resource *image, struct resource_identity *ret, struct error *err)
+int file_open(const char *path, bool write, struct resource_identity *ret, struct error *err)
 {
 	struct stat info;
 	int code;
 
-	if (stat(image->path, &info) < 0)
-		return open_failed(image, errno, err);
-	code = type_check(image->path, info.st_mode, err);
-	return code < 0 ? code : file_open_again(image, ret, err);
+	if (stat(path, &info) < 0)
+		return open_failed(path, write, errno, err);
+	code = type_check(path, info.st_mode, err);
+	return code < 0 ? code : file_open_again(path, write, ret, err);
 }

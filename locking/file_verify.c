@@ -15,10 +15,11 @@
 static int image_observe(const struct file_image *image, const struct lock_owner *owner,
 	struct record *record, struct stamp *stamp)
 {
-	int ret = stamp_take(image->life, stamp);
+	int ret = stamp_take(image->places[0].life, stamp);
 
 	if (ret == 0)
-		ret = file_record_read(image->life, &image->resource.id, owner->boot_id, record);
+		ret = file_record_read(
+			image->places[0].life, &image->resource.id, owner->boot_id, record);
 	return ret < 0 ? ret : 0;
 }
 

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <sys/stat.h>
 
-#include "locking/file_lock.h"
 #include "locking/file_record.h"
 #include "locking/holder_process.h"
 
@@ -36,14 +35,13 @@ static int record_judge(
 	return HOLDER_KNOWN;
 }
 
-int holder_find(
-	int fd, enum resource_mode mode, const struct lock_owner *self, struct lock_holder *ret)
+int holder_find(int fd, enum file_use use, const struct lock_owner *self, struct lock_holder *ret)
 {
 	struct resource_identity id;
 	struct record record;
 	struct flock lock;
 	struct stat info;
-	int met = file_lock_conflict(fd, mode, &lock);
+	int met = file_lock_conflict(fd, use, &lock);
 
 	if (met <= 0)
 		return met < 0 ? met : HOLDER_NOBODY;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "locking/file_lock.h"
 #include "locking/record.h"
 
 /*
@@ -23,7 +24,7 @@ enum holder_verdict {
 };
 
 /*
- * What a lock on @fd's file in @mode would meet, without a scan.
+ * What a lock on @fd's file for @use would meet, without a scan.
  *
  * @fd		any descriptor of the file
  * @self	host and boot_id are ours; a record of our host from another boot
@@ -32,8 +33,7 @@ enum holder_verdict {
  *
  * Returns the verdict or -errno.
  */
-int holder_find(
-	int fd, enum resource_mode mode, const struct lock_owner *self, struct lock_holder *ret);
+int holder_find(int fd, enum file_use use, const struct lock_owner *self, struct lock_holder *ret);
 
 /* The last user that a record names (held or not), fit to be shown. */
 void holder_from_record(const struct record *record, struct lock_holder *ret);

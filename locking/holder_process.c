@@ -61,7 +61,8 @@ static bool process_holds(int process, const struct resource_identity *id, enum 
 	while (dir && (entry = readdir(dir))) {
 		if (entry->d_name[0] == '.' || fdinfo_read(dirfd(dir), entry->d_name, text) < 0)
 			continue;
-		if (file_lock_is_in_the_way(text, mode) && is_the_file(process, entry->d_name, id))
+		if (file_lock_is_in_the_way(text, file_use_of(mode)) &&
+			is_the_file(process, entry->d_name, id))
 			return true;
 	}
 	return false;

@@ -145,7 +145,7 @@ static void lost_locks_are_noticed(void **state)
 	assert_int_equal(domain_lock_resource_status(domain, &image, &status), 0);
 	assert_true(status.held && status.recorded && !status.skipped && !status.moved);
 	assert_int_equal(file_lock_drop(domain_lock_resource_fd(domain, &image), FILE_LINE_LIFE,
-				 RESOURCE_EXCLUSIVE),
+				 FILE_USE_EXCLUSIVE),
 		0);
 	assert_int_equal(domain_lock_verify(domain, &err), LOCK_LOST);
 	assert_non_null(strstr(err.text, path));

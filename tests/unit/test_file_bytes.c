@@ -76,7 +76,8 @@ static void the_guard_holds_when_qemu_lets_go_of_the_life_line(void **state)
 		struct error err = { 0 };
 
 		/* through any alias: here through the number itself */
-		file_lock_drop(lock_manager_resource_fd(lock, &image), FILE_LINE_LIFE, mode);
+		file_lock_drop(
+			lock_manager_resource_fd(lock, &image), FILE_LINE_LIFE, file_use_of(mode));
 		assert_int_equal(lock_seen(path, 0), F_UNLCK);
 		for (other = RESOURCE_READER; other <= RESOURCE_EXCLUSIVE; other++) {
 			if (other != mode || mode == RESOURCE_EXCLUSIVE)
@@ -118,9 +119,9 @@ static void the_same_description_is_locked_again_after_a_release(void **state)
 
 	(void)state;
 	assert_int_equal(lock_manager_release(lock, NULL, NULL), 0);
-	assert_int_equal(file_lock_is_held(qemus, FILE_LINE_LIFE, RESOURCE_EXCLUSIVE), 0);
+	assert_int_equal(file_lock_is_held(qemus, FILE_LINE_LIFE, FILE_USE_EXCLUSIVE), 0);
 	assert_int_equal(lock_manager_acquire(lock, 0, NULL, NULL), 0);
-	assert_int_equal(file_lock_is_held(qemus, FILE_LINE_LIFE, RESOURCE_EXCLUSIVE), 1);
+	assert_int_equal(file_lock_is_held(qemus, FILE_LINE_LIFE, FILE_USE_EXCLUSIVE), 1);
 	close(qemus);
 	lock_manager_free(lock);
 }

@@ -191,21 +191,24 @@ static void a_stronger_use_of_a_held_file_is_refused_by_any_name(void **state)
 
 static void a_file_that_is_replaced_while_it_is_locked_is_noticed(void **state)
 {
-	struct file_image image = { .life = -1, .guard = -1 };
+	struct resource resource;
+	struct file_image image;
 	char path[128], other[128];
 
 	(void)state;
 	strcpy(path, fixture_image("a"));
 	strcpy(other, fixture_image("b"));
-	image.resource = fixture_resource(path, RESOURCE_EXCLUSIVE);
+	resource = fixture_resource(path, RESOURCE_EXCLUSIVE);
+	assert_int_equal(file_image_init(&image, &resource), 0);
 	assert_int_equal(file_image_open(&image, NULL), 0);
 	assert_int_equal(rename(other, path), 0);
-	assert_int_equal(file_image_take(&image, NULL), FILE_IMAGE_REPLACED);
+	assert_int_equal(file_image_take(&image, NULL), FILE_PLACE_REPLACED);
 	assert_false(image.held);
-	assert_int_equal(file_lock_is_held(image.life, FILE_LINE_LIFE, RESOURCE_EXCLUSIVE), 0);
+	assert_int_equal(
+		file_lock_is_held(image.places[0].life, FILE_LINE_LIFE, FILE_USE_EXCLUSIVE), 0);
 	unlink(path);
-	assert_int_equal(file_image_take(&image, NULL), FILE_IMAGE_REPLACED);
-	file_image_close(&image);
+	assert_int_equal(file_image_take(&image, NULL), FILE_PLACE_REPLACED);
+	file_image_finish(&image);
 }
 
 static void a_renamed_or_deleted_image_is_not_lost(void **state)
