@@ -7,25 +7,16 @@
 #include "base/cleanup.h"
 #include "locking/drivers.h"
 #include "locking/file_locks.h"
+#include "locking/lease.h"
 #include "locking/stamp.h"
+
+/* Where this host keeps the lock files of its block devices. */
+#define DEVICE_LOCKS "/run/lock/vmlatch"
 
 /*
  * Locks on the images themselves, without a daemon: see file_lock.h for the
  * bytes, file_image.h for one image, file_record.h for what is written down.
  */
-
-static int file_create(const struct lock_params *params, struct lock **ret, struct error *err)
-{
-	struct file_locks *locks = calloc(1, sizeof(*locks));
-
-	if (!locks)
-		return error_set(err, -ENOMEM, "no memory for locks");
-	locks->base.driver = &lock_driver_file;
-	locks->owner = params->owner;
-	locks->credentials = params->credentials;
-	*ret = &locks->base;
-	return 0;
-}
 
 static void file_destroy(struct lock *lock)
 {
@@ -37,7 +28,34 @@ static void file_destroy(struct lock *lock)
 	for (i = 0; i < locks->n; i++)
 		file_image_finish(&locks->images[i]);
 	free(locks->images);
+	file_spaces_finish(&locks->spaces);
 	free(locks);
+}
+
+static int spaces_copy(struct file_spaces *spaces, const struct lock_params *params)
+{
+	spaces->by_identity = params->lockspace_by_identity;
+	spaces->devices = strdup(params->device_locks ? params->device_locks : DEVICE_LOCKS);
+	if (params->lockspace)
+		spaces->lockspace = strdup(params->lockspace);
+	return !spaces->devices || (params->lockspace && !spaces->lockspace) ? -ENOMEM : 0;
+}
+
+static int file_create(const struct lock_params *params, struct lock **ret, struct error *err)
+{
+	struct file_locks *locks = calloc(1, sizeof(*locks));
+
+	if (!locks)
+		return error_set(err, -ENOMEM, "no memory for locks");
+	locks->base.driver = &lock_driver_file;
+	locks->owner = params->owner;
+	locks->rights.credentials = params->credentials;
+	if (spaces_copy(&locks->spaces, params) < 0) {
+		file_destroy(&locks->base);
+		return error_set(err, -ENOMEM, "no memory for locks");
+	}
+	*ret = &locks->base;
+	return 0;
 }
 
 static void file_set_owner_pid(struct lock *lock, pid_t pid, uint64_t start_time)
@@ -77,18 +95,19 @@ static int file_add_resource(struct lock *lock, const struct resource *resource,
 {
 	struct file_locks *locks = file_locks_of(lock);
 	struct file_image image, *member;
+	struct lease lease;
 	size_t at;
+	int ret;
 
-	if (resource->kind != RESOURCE_DISK)
-		return error_status(err,
-			error_set(err, -ENOTSUP,
-				"lease %s: the file driver has no leases; it locks image files",
-				resource->path),
-			65);
+	if (resource->kind == RESOURCE_LEASE) {
+		ret = lease_from_text(resource->path, &lease, err);
+		if (ret < 0)
+			return error_status(err, ret, 64);
+	}
 	member = file_locks_find(locks, resource);
 	if (member)
 		return image_strengthen(member, resource, err);
-	if (images_reserve(locks) < 0 || file_image_init(&image, resource) < 0)
+	if (images_reserve(locks) < 0 || file_image_init(&image, resource, &locks->rights) < 0)
 		return error_set(err, -ENOMEM, "no memory for %s", resource->path);
 	for (at = locks->n++; at; at--) {
 		if (resource_compare(resource, &locks->images[at - 1].resource) >= 0)
@@ -102,16 +121,15 @@ static int file_add_resource(struct lock *lock, const struct resource *resource,
 static int file_arm(struct lock *lock, struct error *err)
 {
 	struct file_locks *locks = file_locks_of(lock);
-	struct credentials_saved saved;
 	size_t i;
 	int ret;
 
-	ret = file_locks_enter(locks, &saved, err);
+	ret = file_rights_enter(&locks->rights, err);
 	if (ret < 0)
 		return ret;
 	for (i = 0; i < locks->n && ret == 0; i++)
 		ret = file_image_arm(&locks->images[i], &locks->owner, err);
-	file_locks_leave(&saved);
+	file_rights_leave(&locks->rights);
 	return ret;
 }
 
@@ -123,7 +141,8 @@ static void images_wait_for_tick(const struct file_locks *locks)
 	for (i = 0; i < locks->n; i++) {
 		const struct file_image *image = &locks->images[i];
 
-		if (image->armed && !image->skipped && image->resource.mode == RESOURCE_EXCLUSIVE)
+		if (image->armed && file_image_has_stamp(image) &&
+			image->resource.mode == RESOURCE_EXCLUSIVE)
 			stamp_wait_for_tick(image->places[0].life);
 	}
 }
@@ -165,15 +184,14 @@ static int file_release(struct lock *lock, const struct resource *only, struct e
 {
 	struct file_locks *locks = file_locks_of(lock);
 	struct file_image *image = only ? file_locks_find(locks, only) : NULL;
-	struct credentials_saved saved;
 	int ret;
 
 	if (only && !image)
 		return 0;
 	/* the rights are only needed to clear the record, and that may fail */
-	file_locks_enter(locks, &saved, NULL);
+	file_rights_enter(&locks->rights, NULL);
 	ret = only ? file_image_drop(image, err) : images_drop(locks, err);
-	file_locks_leave(&saved);
+	file_rights_leave(&locks->rights);
 	if (only && ret == 0)
 		file_locks_remove(locks, image);
 	return ret;
@@ -216,16 +234,17 @@ static int file_status(struct lock *lock, const struct resource *resource, struc
 	const struct file_image *image = image_recall(file_locks_of(lock), resource);
 	struct stat info;
 
-	if (!image || resource->kind != RESOURCE_DISK)
+	if (!image)
 		return -ENOENT;
 	*ret = (struct lock_status){
 		.id = image->resource.id,
 		.mode = image->resource.mode,
 		.held = image->held,
 		.skipped = image->skipped,
-		.recorded = image->places[0].record != NULL,
+		.recorded = file_image_is_recorded(image),
+		.reopened = image->reopened,
 	};
-	if (file_image_is_open(image))
+	if (resource->kind == RESOURCE_DISK && file_image_is_open(image))
 		ret->moved = stat(image->resource.path, &info) < 0 ||
 			     !resource_identity_is(&ret->id, &info);
 	return 0;

@@ -64,7 +64,7 @@ static int pair_judge(struct file_image *a, struct file_image *b, struct error *
 			drop->resource.path, resource_mode_name(keep->resource.mode),
 			keep->resource.path);
 	drop->duplicate = true;
-	return 0;
+	return strv_add(&keep->spellings, drop->resource.path);
 }
 
 static int duplicates_mark(struct file_locks *locks, struct error *err)
@@ -77,6 +77,8 @@ static int duplicates_mark(struct file_locks *locks, struct error *err)
 	for (i = 0; i < locks->n; i++) {
 		struct file_image *image = &locks->images[i];
 
+		if (image->resource.kind != RESOURCE_DISK)
+			continue;
 		if (last && resource_identity_equal(&last->resource.id, &image->resource.id)) {
 			ret = pair_judge(last, image, err);
 			if (ret < 0)
@@ -86,6 +88,17 @@ static int duplicates_mark(struct file_locks *locks, struct error *err)
 			last = image;
 	}
 	return 0;
+}
+
+/* Its lock files, now that it is known what it is. */
+static int image_prepare(struct file_locks *locks, struct file_image *image, struct error *err)
+{
+	int ret;
+
+	if (image->skipped)
+		return 0;
+	ret = file_spaces_derive(&locks->spaces, image, err);
+	return ret < 0 ? ret : file_image_open_places(image, err);
 }
 
 static int images_take(struct file_locks *locks, struct file_image **busy, struct error *err)
@@ -98,7 +111,9 @@ static int images_take(struct file_locks *locks, struct file_image **busy, struc
 
 		if (image->held || image->duplicate)
 			continue;
-		ret = file_image_take(image, err);
+		ret = image_prepare(locks, image, err);
+		if (ret == 0)
+			ret = file_image_take(image, err);
 		if (ret != 0) {
 			*busy = image;
 			return ret;
@@ -170,15 +185,14 @@ static int images_attempt_as_qemu(
 	struct file_locks *locks, struct file_image **busy, struct error *err)
 {
 	int left = ATTEMPTS_AT_A_FILE, ret;
-	struct credentials_saved saved;
 
-	ret = file_locks_enter(locks, &saved, err);
+	ret = file_rights_enter(&locks->rights, err);
 	if (ret < 0)
 		return ret;
 	do {
 		ret = images_attempt(locks, busy, err);
 	} while (ret == FILE_PLACE_REPLACED && --left);
-	file_locks_leave(&saved);
+	file_rights_leave(&locks->rights);
 	if (ret != FILE_PLACE_REPLACED)
 		return ret;
 	return error_set(err, -EAGAIN,
@@ -204,15 +218,20 @@ static int64_t verdict_patience_ms(int verdict)
 static int64_t conflict_fill(
 	struct file_locks *locks, const struct file_image *busy, struct lock_conflict *conflict)
 {
-	struct credentials_saved saved;
+	const struct file_place *place = &busy->places[busy->busy_place];
+	struct holder_query query = {
+		.fd = place->life,
+		.use = place->use,
+		.home = file_place_record_home(place),
+		.id = busy->resource.id,
+	};
 	int verdict;
 
-	*conflict = (struct lock_conflict){ .id = busy->resource.id };
+	*conflict = (struct lock_conflict){ .id = place->id };
 	snprintf(conflict->path, sizeof(conflict->path), "%s", busy->resource.path);
-	file_locks_enter(locks, &saved, NULL);
-	verdict = holder_find(
-		busy->places[0].life, busy->places[0].use, &locks->owner, &conflict->holder);
-	file_locks_leave(&saved);
+	file_rights_enter(&locks->rights, NULL);
+	verdict = holder_find(&query, &locks->owner, &conflict->holder);
+	file_rights_leave(&locks->rights);
 	return verdict_patience_ms(verdict);
 }
 

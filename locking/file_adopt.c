@@ -15,49 +15,98 @@
  * and each locked one comes with two descriptors, life line and guard.
  */
 
+static size_t count_places(const struct file_locks *locks)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < locks->n; i++)
+		n += locks->images[i].n_places;
+	return n;
+}
+
 int file_driver_descriptors(
 	struct lock *lock, struct lock_descriptor **ret, size_t *n, struct error *err)
 {
 	const struct file_locks *locks = file_locks_of(lock);
 	struct lock_descriptor *all;
-	size_t i, used = 0;
+	size_t i, k, used = 0;
 
-	all = calloc(2 * locks->n + 1, sizeof(*all));
+	all = calloc(2 * count_places(locks) + 1, sizeof(*all));
 	if (!all)
 		return error_set(err, -ENOMEM, "no memory for lock descriptors");
 	for (i = 0; i < locks->n; i++) {
 		const struct file_image *image = &locks->images[i];
 
-		if (!file_image_has_lines(image))
-			continue;
-		all[used++] =
-			(struct lock_descriptor){ .fd = image->places[0].life, .inherit = true };
-		all[used++] =
-			(struct lock_descriptor){ .fd = image->places[0].guard, .inherit = false };
+		for (k = 0; k < image->n_places && file_image_has_lines(image); k++) {
+			const struct file_place *place = &image->places[k];
+
+			all[used++] =
+				(struct lock_descriptor){ .fd = place->life, .inherit = true };
+			all[used++] = (struct lock_descriptor){ .fd = place->guard };
+		}
 	}
 	*ret = all;
 	*n = used;
 	return 0;
 }
 
-static int fd_check(int fd, const struct saved_entry *entry, struct error *err)
+/* The two descriptors of one place. */
+static int fds_check(
+	const int *fds, const struct resource_identity *id, const char *path, struct error *err)
 {
 	struct stat info;
+	int i;
 
-	if (fstat(fd, &info) < 0)
-		return error_set(err, -errno, "look at the lock descriptor of %s: %s",
-			entry->resource.path, strerror(errno));
-	if (!resource_identity_is(&entry->resource.id, &info))
-		return error_set(err, -EINVAL, "descriptor %d is not a lock of %s", fd,
-			entry->resource.path);
+	for (i = 0; i < 2; i++) {
+		if (fstat(fds[i], &info) < 0)
+			return error_set(err, -errno, "look at the lock descriptor of %s: %s", path,
+				strerror(errno));
+		if (!resource_identity_is(id, &info))
+			return error_set(
+				err, -EINVAL, "descriptor %d is not a lock of %s", fds[i], path);
+	}
 	return 0;
+}
+
+static bool entry_has_image(const struct saved_entry *entry)
+{
+	return entry->resource.kind == RESOURCE_DISK;
+}
+
+/* How many descriptors go with an entry. */
+static size_t entry_count_fds(const struct saved_entry *entry)
+{
+	if (entry->hold != SAVED_LOCKED)
+		return 0;
+	return 2 * (entry->n_places + entry_has_image(entry));
+}
+
+static int entry_check(const struct saved_entry *entry, const int *fds, struct error *err)
+{
+	size_t i;
+	int ret = 0;
+
+	if (entry->n_places + entry_has_image(entry) > FILE_PLACES_MAX)
+		return error_set(err, -EINVAL, "too many lock files of %s", entry->resource.path);
+	if (entry_has_image(entry)) {
+		ret = fds_check(fds, &entry->resource.id, entry->resource.path, err);
+		fds += 2;
+	}
+	for (i = 0; i < entry->n_places && ret == 0; i++) {
+		if (file_place_kind_from_name(entry->places[i].kind) < 0 ||
+			entry->places[i].use >= FILE_N_USES)
+			return error_set(err, -EINVAL, "an unknown kind of lock on %s",
+				entry->places[i].path);
+		ret = fds_check(fds + 2 * i, &entry->places[i].id, entry->places[i].path, err);
+	}
+	return ret;
 }
 
 /* Everything that could be wrong, before anything changes. */
 static int state_check(const struct file_locks *locks, const struct saved_state *state,
 	const int *fds, size_t n, struct error *err)
 {
-	size_t i, used = 0;
+	size_t i, used = 0, count;
 	int ret = 0;
 
 	for (i = 0; i < locks->n; i++) {
@@ -65,14 +114,12 @@ static int state_check(const struct file_locks *locks, const struct saved_state 
 			return error_set(err, -EBUSY, "%s is locked already",
 				locks->images[i].resource.path);
 	}
-	for (i = 0; i < state->n && ret == 0; i++) {
-		if (state->entries[i].hold != SAVED_LOCKED)
-			continue;
-		if (used + 2 > n)
+	for (i = 0; i < state->n && ret == 0; i++, used += count) {
+		count = entry_count_fds(&state->entries[i]);
+		if (used + count > n)
 			break;
-		ret = fd_check(fds[used++], &state->entries[i], err);
-		if (ret == 0)
-			ret = fd_check(fds[used++], &state->entries[i], err);
+		if (count)
+			ret = entry_check(&state->entries[i], fds + used, err);
 	}
 	if (ret == 0 && (i < state->n || used != n))
 		ret = error_set(err, -EINVAL, "%zu descriptors do not fit the lock state", n);
@@ -91,20 +138,45 @@ static const struct file_image *image_named(const struct file_locks *locks, cons
 	return NULL;
 }
 
+static int image_copy_place(struct file_image *image, const struct saved_place *saved)
+{
+	struct file_place *place = &image->places[image->n_places];
+	int kind = file_place_kind_from_name(saved->kind);
+
+	if (kind < 0 || image->n_places == FILE_PLACES_MAX)
+		return -EINVAL;
+	if (file_place_init(place, kind, saved->path, image->rights) < 0)
+		return -ENOMEM;
+	place->use = saved->use;
+	place->id = saved->id;
+	image->n_places++;
+	return 0;
+}
+
 static int image_copy(
-	const struct file_locks *locks, const struct saved_entry *entry, struct file_image *ret)
+	struct file_locks *locks, const struct saved_entry *entry, struct file_image *ret)
 {
 	const struct file_image *ours = image_named(locks, entry->resource.path);
 	struct resource resource = entry->resource;
+	struct file_image image;
+	size_t i;
+	int code;
 
 	if (ours)
 		resource.origin = ours->resource.origin;
-	if (file_image_init(ret, &resource) < 0)
-		return -ENOMEM;
-	ret->places[0].id = resource.id;
-	ret->held = ret->armed = entry->hold != SAVED_FREE;
-	ret->skipped = entry->hold == SAVED_SKIPPED;
-	return 0;
+	code = file_image_init(&image, &resource, &locks->rights);
+	if (code < 0)
+		return code;
+	image.places[0].id = resource.id;
+	image.held = image.armed = entry->hold != SAVED_FREE;
+	image.skipped = entry->hold == SAVED_SKIPPED;
+	for (i = 0; i < entry->n_places && code == 0; i++)
+		code = image_copy_place(&image, &entry->places[i]);
+	if (code < 0)
+		file_image_finish(&image);
+	else
+		*ret = image;
+	return code;
 }
 
 static void images_free(struct file_image *images, size_t n)
@@ -117,7 +189,7 @@ static void images_free(struct file_image *images, size_t n)
 }
 
 static int images_copy(
-	const struct file_locks *locks, const struct saved_state *state, struct file_image **ret)
+	struct file_locks *locks, const struct saved_state *state, struct file_image **ret)
 {
 	struct file_image *images = calloc(state->n + 1, sizeof(*images));
 	size_t i;
@@ -134,14 +206,29 @@ static int images_copy(
 	return 0;
 }
 
+static void image_take_over(
+	struct file_image *image, const int *fds, const struct lock_owner *owner)
+{
+	size_t i;
+
+	for (i = 0; i < image->n_places; i++) {
+		struct file_place *place = &image->places[i];
+
+		place->life = *fds++;
+		place->guard = *fds++;
+		if (image->resource.mode == RESOURCE_EXCLUSIVE)
+			place->record = file_record_recall(
+				file_place_record_home(place), &image->resource.id, owner);
+	}
+}
+
 int file_driver_adopt(
 	struct lock *lock, const int *fds, size_t n, const char *state, struct error *err)
 {
 	struct file_locks *locks = file_locks_of(lock);
 	_cleanup_(saved_state_finish) struct saved_state saved = { 0 };
-	struct file_place *place;
 	struct file_image *images;
-	size_t i, used = 0;
+	size_t i;
 	int ret = saved_state_from_text(state, lock->driver->name, &saved, err);
 
 	if (ret == 0)
@@ -151,13 +238,9 @@ int file_driver_adopt(
 	if (images_copy(locks, &saved, &images) < 0)
 		return error_set(err, -ENOMEM, "no memory for locks");
 	for (i = 0; i < saved.n; i++) {
-		if (!file_image_has_lines(&images[i]))
-			continue;
-		place = &images[i].places[0];
-		place->life = fds[used++];
-		place->guard = fds[used++];
-		if (images[i].resource.mode == RESOURCE_EXCLUSIVE)
-			place->record = file_record_recall(place->life, &place->id, &locks->owner);
+		if (file_image_has_lines(&images[i]))
+			image_take_over(&images[i], fds, &locks->owner);
+		fds += entry_count_fds(&saved.entries[i]);
 	}
 	images_free(locks->images, locks->n);
 	locks->images = images;

@@ -7,19 +7,21 @@
 #include "base/clock.h"
 #include "locking/lock_conflict.h"
 
-int file_image_init(struct file_image *image, const struct resource *resource)
+int file_image_init(
+	struct file_image *image, const struct resource *resource, struct file_rights *rights)
 {
-	struct file_image fresh = { .n_places = 1 };
+	struct file_image fresh = { .rights = rights };
 	int ret = resource_copy(&fresh.resource, resource);
 
-	if (ret < 0)
+	if (ret == 0 && resource->kind == RESOURCE_DISK) {
+		ret = file_place_init(&fresh.places[0], FILE_PLACE_IMAGE, resource->path, rights);
+		fresh.places[0].use = file_use_of(resource->mode);
+		fresh.n_places = ret == 0;
+	}
+	if (ret < 0) {
+		resource_finish(&fresh.resource);
 		return ret;
-	fresh.places[0] = (struct file_place){
-		.path = fresh.resource.path,
-		.use = file_use_of(resource->mode),
-		.life = -1,
-		.guard = -1,
-	};
+	}
 	*image = fresh;
 	return 0;
 }
@@ -30,20 +32,24 @@ void file_image_finish(struct file_image *image)
 
 	for (i = 0; i < image->n_places; i++)
 		file_place_finish(&image->places[i]);
+	strv_finish(&image->spellings);
 	resource_finish(&image->resource);
 }
 
 bool file_image_is_open(const struct file_image *image)
 {
-	return image->places[0].life >= 0;
+	return image->n_places && image->places[0].life >= 0;
 }
 
+/* What was derived is derived anew the next time: names may change meanwhile. */
 void file_image_close(struct file_image *image)
 {
-	size_t i;
+	size_t stay = image->resource.kind == RESOURCE_DISK;
 
-	for (i = 0; i < image->n_places; i++)
-		file_place_close(&image->places[i]);
+	if (stay && image->n_places)
+		file_place_close(&image->places[0]);
+	while (image->n_places > stay)
+		file_place_finish(&image->places[--image->n_places]);
 }
 
 int file_image_open(struct file_image *image, struct error *err)
@@ -51,10 +57,24 @@ int file_image_open(struct file_image *image, struct error *err)
 	struct file_place *place = &image->places[0];
 	int ret;
 
+	if (image->resource.kind != RESOURCE_DISK)
+		return 0;
 	place->use = file_use_of(image->resource.mode);
 	ret = file_place_open(place, err);
 	if (ret == 0)
 		image->resource.id = place->id;
+	return ret;
+}
+
+int file_image_open_places(struct file_image *image, struct error *err)
+{
+	size_t i;
+	int ret = 0;
+
+	for (i = 0; i < image->n_places && ret == 0; i++) {
+		if (image->places[i].life < 0)
+			ret = file_place_open(&image->places[i], err);
+	}
 	return ret;
 }
 
@@ -87,6 +107,9 @@ static int places_take(struct file_image *image, struct error *err)
 	}
 	for (i = 0; ret != 0 && i < taken; i++)
 		file_place_drop(&image->places[i]);
+	if (ret == FILE_PLACE_REPLACED)
+		file_place_close(&image->places[taken]);
+	image->busy_place = taken;
 	if (ret >= 0)
 		return ret;
 	if (!*opening.text)
@@ -136,24 +159,70 @@ int file_image_drop(struct file_image *image, struct error *err)
 	return 0;
 }
 
+/* One more than any of its places knows. 0 or -errno with a sentence. */
+static int generation_raise(
+	const struct file_image *image, const struct lock_owner *owner, struct record *record)
+{
+	struct record old;
+	size_t i;
+	int ret;
+
+	for (i = 0; i < image->n_places; i++) {
+		ret = file_record_read(file_place_record_home(&image->places[i]), &record->id,
+			owner->boot_id, &old);
+		if (ret < 0 && ret != -EIO)
+			return ret;
+		if (ret == 0 && old.generation > record->generation)
+			record->generation = old.generation;
+	}
+	record->generation++;
+	return 0;
+}
+
+/* Returns 0 or -errno with a sentence. */
+static int records_write(struct file_image *image, struct record *record, struct error *err)
+{
+	size_t i;
+	int ret = 0;
+
+	for (i = 0; i < image->n_places && ret >= 0; i++) {
+		struct file_place *place = &image->places[i];
+		struct file_record_home home = file_place_record_home(place);
+
+		if (home.form != FILE_RECORD_FORM_NONE)
+			ret = file_record_write(home, record, &place->record, err);
+	}
+	return ret < 0 ? error_prefix(err, ret, "%s", image->resource.path) : 0;
+}
+
 int file_image_arm(struct file_image *image, const struct lock_owner *owner, struct error *err)
 {
-	struct file_place *place = &image->places[0];
-	struct record record;
+	struct record record = { .id = image->resource.id, .owner = *owner };
 	int ret;
 
 	if (!image->held || image->armed)
 		return 0;
 	if (image->resource.mode == RESOURCE_EXCLUSIVE) {
-		record.id = image->resource.id;
-		record.owner = *owner;
 		record.since = clock_realtime_s();
-		ret = file_record_arm(place->life, &record, &place->record, err);
+		ret = generation_raise(image, owner, &record);
+		if (ret == 0)
+			ret = records_write(image, &record, err);
 		if (ret < 0)
-			return error_prefix(err, ret, "%s", image->resource.path);
+			return ret;
 	}
 	image->armed = true;
 	return 0;
+}
+
+bool file_image_is_recorded(const struct file_image *image)
+{
+	size_t i;
+
+	for (i = 0; i < image->n_places; i++) {
+		if (image->places[i].record)
+			return true;
+	}
+	return false;
 }
 
 int file_image_check(const struct file_image *image, struct error *err)

@@ -4,23 +4,29 @@
 #include "locking/file_place.h"
 
 /*
- * One resource of a VM, and the places (file_place.h) where it is locked: first
- * the image itself.
+ * One resource of a VM, and the places (file_place.h) where it is locked: of a
+ * disk first the image itself, then its lock files (file_spaces.h); of a lease
+ * its file.
  *
  *	closed --open--> open --take--> held --arm--> armed
  *	                  ^---------------drop----------'
  */
-#define FILE_PLACES_MAX 5
+#define FILE_PLACES_MAX 8
 
 struct file_image {
 	struct resource resource;
+	struct file_rights *rights; /* borrowed */
+	struct strv spellings;      /* of other names that have become this one */
 	struct file_place places[FILE_PLACES_MAX];
 	size_t n_places;
 	bool held;
 	bool skipped; /* held in name only: a reader, and no lock is possible */
 	bool armed;
 
+	bool reopened; /* a place has been opened anew: QEMU has only the old description of it */
+
 	/* of the acquire that is going on */
+	size_t busy_place; /* that somebody else has */
 	struct resource_identity id_before;
 	bool opened_now;
 	bool taken_now;
@@ -28,24 +34,29 @@ struct file_image {
 };
 
 /* @resource is copied. 0 or -ENOMEM. */
-int file_image_init(struct file_image *image, const struct resource *resource);
+int file_image_init(
+	struct file_image *image, const struct resource *resource, struct file_rights *rights);
 void file_image_finish(struct file_image *image); /* closes */
 
 bool file_image_is_open(const struct file_image *image);
 void file_image_close(struct file_image *image);
 
 /*
- * Open it with the rights of this thread, and learn the identity.
+ * Open a disk's image with the rights of this thread, and learn the identity.
  *
  * Returns 0 or -errno with a sentence and its exit status.
  */
 int file_image_open(struct file_image *image, struct error *err);
 
+/* Open those of its places that are not open yet. As above. */
+int file_image_open_places(struct file_image *image, struct error *err);
+
 /*
  * Take all places, or none.
  *
- * Returns 0; LOCK_BUSY; FILE_PLACE_REPLACED (open it again); or -errno with a
- * sentence. Unless 0 nothing is held.
+ * Returns 0; LOCK_BUSY with @image->busy_place; FILE_PLACE_REPLACED (the place that it
+ * was is closed: open it again); or -errno with a sentence. Unless 0 nothing is
+ * held.
  */
 int file_image_take(struct file_image *image, struct error *err);
 
@@ -60,6 +71,15 @@ int file_image_arm(struct file_image *image, const struct lock_owner *owner, str
 
 /* Are all places locked as we believe? 0, LOCK_LOST or -errno, with a sentence. */
 int file_image_check(const struct file_image *image, struct error *err);
+
+/* Does a time of modification tell who wrote? (Not of a device or a lease.) */
+static inline bool file_image_has_stamp(const struct file_image *image)
+{
+	return image->resource.kind == RESOURCE_DISK && !image->skipped &&
+	       image->resource.id.ino != RESOURCE_INO_DEVICE;
+}
+
+bool file_image_is_recorded(const struct file_image *image);
 
 /* Held where locks are possible. */
 static inline bool file_image_has_lines(const struct file_image *image)

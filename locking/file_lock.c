@@ -8,28 +8,45 @@
 #include "locking/fdinfo.h"
 #include "locking/lock_driver.h"
 
-enum { BYTE_LIFE = 0, BYTE_GUARD = 2, BYTE_SHARED = 3, BYTE_READER = 4, BYTE_NONE = -1 };
+enum {
+	BYTE_LIFE = 0,
+	BYTE_GUARD = 2,
+	BYTE_SHARED = 3,
+	BYTE_READER = 4,
+	BYTE_PART_WRITER = 5,
+	BYTE_PART_READER = 6,
+	BYTE_LAST = BYTE_PART_READER,
+	BYTE_NONE = -1,
+};
 
 static const off_t line_bytes[] = {
 	[FILE_LINE_LIFE] = BYTE_LIFE,
 	[FILE_LINE_GUARD] = BYTE_GUARD,
 };
 
+#define N_OTHERS 3
+
 /*
- * @own		the byte of those who share
- * @other	the byte of those who share in the other way
+ * @own		the byte of those who share in this way
+ * @others	the bytes of those who share in ways that do not go with it
  * @patience_ms	when two sharers of different kinds meet, each may see the
  *		other's byte; this long a kind waits for the other to step back
  */
 static const struct {
 	short type;
 	off_t own;
-	off_t other;
+	off_t others[N_OTHERS];
 	int patience_ms;
 } uses[FILE_N_USES] = {
-	[FILE_USE_READER] = { F_RDLCK, BYTE_READER, BYTE_SHARED, 0 },
-	[FILE_USE_SHARED] = { F_RDLCK, BYTE_SHARED, BYTE_READER, 20 },
-	[FILE_USE_EXCLUSIVE] = { F_WRLCK, BYTE_NONE, BYTE_NONE, 0 },
+	[FILE_USE_READER] = { F_RDLCK, BYTE_READER, { BYTE_SHARED, BYTE_PART_WRITER, BYTE_NONE },
+		0 },
+	[FILE_USE_SHARED] = { F_RDLCK, BYTE_SHARED,
+		{ BYTE_READER, BYTE_PART_WRITER, BYTE_PART_READER }, 40 },
+	[FILE_USE_EXCLUSIVE] = { F_WRLCK, BYTE_NONE, { BYTE_NONE, BYTE_NONE, BYTE_NONE }, 0 },
+	[FILE_USE_PART_READER] = { F_RDLCK, BYTE_PART_READER, { BYTE_SHARED, BYTE_NONE, BYTE_NONE },
+		0 },
+	[FILE_USE_PART_WRITER] = { F_RDLCK, BYTE_PART_WRITER,
+		{ BYTE_SHARED, BYTE_READER, BYTE_NONE }, 20 },
 };
 
 bool file_use_writes(enum file_use use)
@@ -64,6 +81,18 @@ static int byte_test(int fd, short type, off_t byte, struct flock *ret)
 	return range_test(fd, type, byte, 1, ret);
 }
 
+/* As byte_test(), of those whose way of sharing does not go with this use. */
+static int others_test(int fd, enum file_use use, struct flock *ret)
+{
+	int i, met = 0;
+
+	for (i = 0; i < N_OTHERS && met == 0; i++) {
+		if (uses[use].others[i] != BYTE_NONE)
+			met = byte_test(fd, F_WRLCK, uses[use].others[i], ret);
+	}
+	return met;
+}
+
 static int class_test(int fd, enum file_use use)
 {
 	int left_ms = uses[use].patience_ms;
@@ -71,7 +100,7 @@ static int class_test(int fd, enum file_use use)
 	int ret;
 
 	for (;;) {
-		ret = byte_test(fd, F_WRLCK, uses[use].other, &other);
+		ret = others_test(fd, use, &other);
 		if (ret <= 0)
 			return ret;
 		if (left_ms-- <= 0)
@@ -106,16 +135,14 @@ int file_lock_drop(int fd, enum file_line line, enum file_use use)
 int file_lock_conflict(int fd, enum file_use use, struct flock *ret)
 {
 	/* nearly always nobody has any of them, nor those in between */
-	int met = range_test(fd, F_WRLCK, BYTE_LIFE, BYTE_READER + 1, ret);
+	int met = range_test(fd, F_WRLCK, BYTE_LIFE, BYTE_LAST + 1, ret);
 
 	if (met <= 0)
 		return met;
 	met = byte_test(fd, uses[use].type, BYTE_LIFE, ret);
 	if (met == 0)
 		met = byte_test(fd, uses[use].type, BYTE_GUARD, ret);
-	if (met == 0 && uses[use].other != BYTE_NONE)
-		met = byte_test(fd, F_WRLCK, uses[use].other, ret);
-	return met;
+	return met == 0 ? others_test(fd, use, ret) : met;
 }
 
 int file_lock_look(int fd, enum resource_mode *ret, struct flock *lock)
@@ -152,12 +179,18 @@ bool file_lock_is_in_the_way(const char *fdinfo, enum file_use use)
 {
 	int life = fdinfo_lock_type(fdinfo, BYTE_LIFE);
 	int guard = fdinfo_lock_type(fdinfo, BYTE_GUARD);
+	int i;
 
 	if (life == F_WRLCK || guard == F_WRLCK)
 		return true;
-	if (uses[use].other != BYTE_NONE)
-		return fdinfo_lock_type(fdinfo, uses[use].other) != F_UNLCK;
-	return life != F_UNLCK || guard != F_UNLCK;
+	if (uses[use].type == F_WRLCK)
+		return life != F_UNLCK || guard != F_UNLCK;
+	for (i = 0; i < N_OTHERS; i++) {
+		if (uses[use].others[i] != BYTE_NONE &&
+			fdinfo_lock_type(fdinfo, uses[use].others[i]) != F_UNLCK)
+			return true;
+	}
+	return false;
 }
 
 bool file_lock_is_unsupported(int err)

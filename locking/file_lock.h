@@ -15,12 +15,19 @@
  *	3, 4	read by shared writers / by readers; each then tests that the
  *		other's byte is free. On both descriptions
  *
+ *	5, 6	on a whole disk's lock file only: read by writers / readers of its
+ *		partitions, who go with each other; what is one disk's business
+ *		(two users of one partition) is that partition's lock file's
+ *
  * Never byte 1 (libvirt's labels), nor 100-163 and 200-263 (QEMU's own).
  */
 enum file_use {
 	FILE_USE_READER = RESOURCE_READER,
 	FILE_USE_SHARED = RESOURCE_SHARED,
 	FILE_USE_EXCLUSIVE = RESOURCE_EXCLUSIVE,
+	/* of the lock file of a disk whose partition is used */
+	FILE_USE_PART_READER,
+	FILE_USE_PART_WRITER,
 	FILE_N_USES,
 };
 

@@ -4,23 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-int file_locks_enter(
-	const struct file_locks *locks, struct credentials_saved *saved, struct error *err)
-{
-	int ret;
-
-	saved->changed = false;
-	if (!locks->credentials)
-		return 0;
-	ret = credentials_enter(locks->credentials, saved, err);
-	return ret < 0 ? error_status(err, ret, 77) : 0;
-}
-
-void file_locks_leave(const struct credentials_saved *saved)
-{
-	credentials_leave(saved);
-}
-
 struct file_image *file_locks_find(const struct file_locks *locks, const struct resource *like)
 {
 	size_t i;

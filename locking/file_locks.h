@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "locking/file_image.h"
+#include "locking/file_spaces.h"
 
 /*
  * The file driver's lock object: a VM's images in canonical order. What the
@@ -11,7 +11,8 @@
 struct file_locks {
 	struct lock base;
 	struct lock_owner owner;
-	const struct credentials *credentials; /* borrowed; NULL: our own rights */
+	struct file_rights rights;
+	struct file_spaces spaces;
 	struct file_image *images;
 	size_t n;
 	size_t size;
@@ -21,11 +22,6 @@ static inline struct file_locks *file_locks_of(struct lock *lock)
 {
 	return (struct file_locks *)lock; /* base stands first */
 }
-
-/* Use the files with QEMU's rights, until file_locks_leave(). 0 or -errno with a sentence. */
-int file_locks_enter(
-	const struct file_locks *locks, struct credentials_saved *saved, struct error *err);
-void file_locks_leave(const struct credentials_saved *saved);
 
 /* The image that is the same resource, or NULL. */
 struct file_image *file_locks_find(const struct file_locks *locks, const struct resource *like);

@@ -13,13 +13,17 @@
 
 static int look_at(int fd, const char *path, struct lock_view *view, struct error *err)
 {
+	struct file_record_home home = { fd, FILE_RECORD_FORM_ATTRIBUTE };
+	struct holder_query query = {
+		.fd = fd, .use = FILE_USE_EXCLUSIVE, .home = home, .id = view->id
+	};
 	struct lock_owner self = { 0 };
 	struct record record;
 	struct flock lock;
 	int ret;
 
 	process_boot_id(self.boot_id); /* without it no record of this boot is checked further */
-	ret = file_record_read(fd, &view->id, self.boot_id, &record);
+	ret = file_record_read(home, &view->id, self.boot_id, &record);
 	view->recordable = ret == 0 || ret == FILE_RECORD_NONE;
 	view->generation = ret == 0 ? record.generation : 0;
 	ret = file_lock_look(fd, &view->mode, &lock);
@@ -28,7 +32,7 @@ static int look_at(int fd, const char *path, struct lock_view *view, struct erro
 	view->lockable = ret >= 0;
 	view->held = ret > 0;
 	if (view->held)
-		holder_find(fd, FILE_USE_EXCLUSIVE, &self, &view->holder);
+		holder_find(&query, &self, &view->holder);
 	return 0;
 }
 

@@ -2,10 +2,55 @@
 #include "locking/file_place.h"
 
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "locking/file_open.h"
+#include "locking/lock_file.h"
+
+static const char *const kind_names[FILE_N_PLACES] = {
+	[FILE_PLACE_IMAGE] = "image",
+	[FILE_PLACE_LOCKSPACE] = "lockspace",
+	[FILE_PLACE_LEASE] = "lease",
+	[FILE_PLACE_DEVICE] = "device",
+};
+
+const char *file_place_kind_name(enum file_place_kind kind)
+{
+	return kind_names[kind];
+}
+
+int file_place_kind_from_name(const char *name)
+{
+	int i;
+
+	for (i = 0; i < FILE_N_PLACES; i++) {
+		if (str_equal(kind_names[i], name))
+			return i;
+	}
+	return -1;
+}
+
+int file_place_init(struct file_place *place, enum file_place_kind kind, const char *path,
+	struct file_rights *rights)
+{
+	char *copy = strdup(path);
+
+	if (!copy)
+		return -ENOMEM;
+	*place = (struct file_place){
+		.kind = kind,
+		.use = FILE_USE_EXCLUSIVE,
+		.path = copy,
+		.rights = rights,
+		.mode = 0600,
+		.group = -1,
+		.life = -1,
+		.guard = -1,
+	};
+	return 0;
+}
 
 void file_place_close(struct file_place *place)
 {
@@ -18,20 +63,55 @@ void file_place_finish(struct file_place *place)
 {
 	file_place_close(place);
 	free(take_ptr(place->record));
+	free(take_ptr(place->path));
+}
+
+/* With our own rights, whatever the thread has now. */
+static int lock_file_open_as_us(
+	const struct file_place *place, struct resource_identity *ret, struct error *err)
+{
+	const struct lock_file file = {
+		.path = place->path,
+		.what = kind_names[place->kind],
+		.mode = place->mode,
+		.group = place->group,
+	};
+	bool entered = place->rights->entered;
+	int fd, code;
+
+	file_rights_leave(place->rights);
+	fd = lock_file_open(&file, file_use_writes(place->use), ret, err);
+	code = entered ? file_rights_enter(place->rights, err) : 0;
+	if (code == 0)
+		return fd;
+	closep(&fd);
+	return code;
+}
+
+/* A descriptor more of what the path leads to now. */
+static int line_open(
+	const struct file_place *place, struct resource_identity *ret, struct error *err)
+{
+	bool write = file_use_writes(place->use);
+
+	if (place->kind != FILE_PLACE_IMAGE)
+		return lock_file_open_as_us(place, ret, err);
+	return place->life < 0 ? file_open(place->path, write, ret, err)
+			       : file_open_again(place->path, write, ret, err);
 }
 
 int file_place_open(struct file_place *place, struct error *err)
 {
-	place->life = file_open(place->path, file_use_writes(place->use), &place->id, err);
+	place->life = line_open(place, &place->id, err);
 	return place->life < 0 ? place->life : 0;
 }
 
 static int guard_open(struct file_place *place, struct error *err)
 {
 	struct resource_identity id;
-	int fd = file_open_again(place->path, file_use_writes(place->use), &id, err);
+	int fd = line_open(place, &id, err);
 
-	if (fd == -ENOENT)
+	if (fd == -ENOENT && place->kind == FILE_PLACE_IMAGE)
 		return FILE_PLACE_REPLACED;
 	if (fd < 0)
 		return fd;
@@ -41,6 +121,15 @@ static int guard_open(struct file_place *place, struct error *err)
 	}
 	place->guard = fd;
 	return 0;
+}
+
+/* Others would find another file under its name, or none, and lock that. */
+static bool lock_file_is_gone(const struct file_place *place)
+{
+	struct stat info;
+
+	return place->kind != FILE_PLACE_IMAGE &&
+	       (lstat(place->path, &info) < 0 || !resource_identity_is(&place->id, &info));
 }
 
 int file_place_take(struct file_place *place, struct error *err)
@@ -53,6 +142,10 @@ int file_place_take(struct file_place *place, struct error *err)
 		ret = guard_open(place, err);
 	if (ret == 0)
 		ret = file_lock_take(place->guard, FILE_LINE_GUARD, place->use);
+	if (ret == 0 && lock_file_is_gone(place)) {
+		file_lock_drop(place->guard, FILE_LINE_GUARD, place->use);
+		ret = FILE_PLACE_REPLACED;
+	}
 	if (ret != 0)
 		file_lock_drop(place->life, FILE_LINE_LIFE, place->use);
 	else
@@ -65,7 +158,7 @@ int file_place_drop(struct file_place *place)
 	int ret;
 
 	if (place->record)
-		file_record_clear(place->life, place->record);
+		file_record_clear(file_place_record_home(place), place->record);
 	ret = file_lock_drop(place->guard, FILE_LINE_GUARD, place->use);
 	if (ret == 0)
 		ret = file_lock_drop(place->life, FILE_LINE_LIFE, place->use);
@@ -84,8 +177,23 @@ int file_place_check(const struct file_place *place, struct error *err)
 	if (life < 0 || guard < 0)
 		return error_set(err, life < 0 ? life : guard, "cannot see our lock on %s in /proc",
 			place->path);
-	if (life && guard && !place->lost)
-		return 0;
-	return error_set(err, LOCK_LOST, "the lock on %s is gone: its %s was unlocked", place->path,
-		life ? "guard byte" : "first byte");
+	if (!life || !guard || place->lost)
+		return error_set(err, LOCK_LOST, "the lock on %s is gone: its %s was unlocked",
+			place->path, life ? "guard byte" : "first byte");
+	if (lock_file_is_gone(place))
+		return error_set(err, LOCK_LOST,
+			"the lock file %s was removed or replaced by another one, so that others "
+			"can lock it too",
+			place->path);
+	return 0;
+}
+
+struct file_record_home file_place_record_home(const struct file_place *place)
+{
+	struct file_record_home home = { place->life, FILE_RECORD_FORM_TEXT };
+
+	if (place->kind == FILE_PLACE_IMAGE)
+		home.form = place->id.ino == RESOURCE_INO_DEVICE ? FILE_RECORD_FORM_NONE
+								 : FILE_RECORD_FORM_ATTRIBUTE;
+	return home;
 }

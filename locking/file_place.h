@@ -3,10 +3,11 @@
 
 #include "locking/file_lock.h"
 #include "locking/file_record.h"
+#include "locking/file_rights.h"
 
 /*
  * One file whose bytes stand for a resource (file_lock.h): two open file
- * descriptions of it, and the record that is kept beside the bytes.
+ * descriptions of it, and the record that is kept there.
  *
  *	closed --open--> open --take--> locked
  *	                  ^-----drop-----'
@@ -14,9 +15,21 @@
  * A place stays open when its lock is given back: the description of the life
  * line is QEMU's too, and the same one must be locked again.
  */
+enum file_place_kind {
+	FILE_PLACE_IMAGE,     /* the image or the block device itself: QEMU's rights */
+	FILE_PLACE_LOCKSPACE, /* a lock file in --lockspace: our rights, as all that follow */
+	FILE_PLACE_LEASE,
+	FILE_PLACE_DEVICE, /* this host's lock file of a block device */
+	FILE_N_PLACES,
+};
+
 struct file_place {
-	const char *path; /* borrowed: the resource's */
+	enum file_place_kind kind;
 	enum file_use use;
+	char *path;
+	struct file_rights *rights;  /* borrowed */
+	mode_t mode;                 /* of a lock file that is made; 0: 0600 */
+	gid_t group;                 /* likewise; -1: none */
 	struct resource_identity id; /* of what is open */
 	int life;                    /* -1: not open */
 	int guard;                   /* likewise */
@@ -24,12 +37,19 @@ struct file_place {
 	char *record;                /* the text that was put there by arming; NULL: none */
 };
 
+const char *file_place_kind_name(enum file_place_kind kind); /* "image", "lockspace", ... */
+int file_place_kind_from_name(const char *name);             /* the kind, or -1 */
+
+/* @path is copied. 0 or -ENOMEM. */
+int file_place_init(struct file_place *place, enum file_place_kind kind, const char *path,
+	struct file_rights *rights);
 void file_place_finish(struct file_place *place); /* closes */
 void file_place_close(struct file_place *place);
 
 /*
- * Open the life line with the rights of this thread, and learn the identity.
- * Anything but a regular file is refused without being opened.
+ * Open the life line, and learn the identity. An image is opened with the rights
+ * that the thread has (QEMU's), and anything but a regular file or a block device
+ * is refused without being opened; a lock file is made if it is missing.
  *
  * Returns 0 or -errno with a sentence and its exit status.
  */
@@ -38,7 +58,7 @@ int file_place_open(struct file_place *place, struct error *err);
 /*
  * Take both lines. The guard is opened only after the life line is locked: that
  * its path leads to the same file proves that the locked file is the one that
- * QEMU will find under this name.
+ * QEMU, or the next one who asks for the lock, will find under this name.
  *
  * Returns 0; LOCK_BUSY; FILE_PLACE_REPLACED (the name stands for another file by
  * now: open it again); or -errno (@err has a sentence if it was the opening that
@@ -50,5 +70,11 @@ int file_place_take(struct file_place *place, struct error *err);
 /* Give both back; the record says so first. 0 or -errno, and then they are held, or lost. */
 int file_place_drop(struct file_place *place);
 
-/* Are both lines locked as we believe? 0, LOCK_LOST or -errno, with a sentence. */
+/*
+ * Are both lines locked as we believe, and is a lock file still the one that
+ * others would find? 0, LOCK_LOST or -errno, with a sentence.
+ */
 int file_place_check(const struct file_place *place, struct error *err);
+
+/* Where this place keeps its record. */
+struct file_record_home file_place_record_home(const struct file_place *place);

@@ -4,41 +4,106 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/xattr.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 
 #define ATTRIBUTE "user.vmlatch"
+#define BEGINNING "vmlatch " /* of every record of ours, of any version */
 
-int file_record_read(
-	int fd, const struct resource_identity *id, const char *boot_id, struct record *ret)
+/*
+ * The two forms. Read: the length; -ENODATA: nothing is there; -ENOTSUP: nothing
+ * can be. Write and remove: 0 or -errno.
+ */
+static ssize_t attribute_read(int fd, char text[static RECORD_TEXT_MAX])
+{
+	ssize_t len = fgetxattr(fd, ATTRIBUTE, text, RECORD_TEXT_MAX);
+
+	if (len < 0)
+		return errno == ERANGE ? 0 : -errno; /* longer than any of ours */
+	return len;
+}
+
+static int attribute_write(int fd, const char *text, size_t len)
+{
+	return fsetxattr(fd, ATTRIBUTE, text, len, 0) < 0 ? -errno : 0;
+}
+
+static int attribute_remove(int fd)
+{
+	if (fgetxattr(fd, ATTRIBUTE, NULL, 0) < 0 && errno == ENODATA)
+		return 0;
+	return fremovexattr(fd, ATTRIBUTE) < 0 && errno != ENODATA ? -errno : 0;
+}
+
+/* What does not begin as ours do belongs to somebody else, and stays. */
+static ssize_t text_read(int fd, char text[static RECORD_TEXT_MAX])
+{
+	ssize_t len = pread(fd, text, RECORD_TEXT_MAX, 0);
+
+	if (len <= 0)
+		return len < 0 ? -errno : -ENODATA;
+	if (len < (ssize_t)strlen(BEGINNING) || memcmp(text, BEGINNING, strlen(BEGINNING)) != 0)
+		return -ENOTSUP;
+	if (text[len - 1] == '\n')
+		len--;
+	return len;
+}
+
+/* With a line's end, for who looks at it with cat. */
+static int text_write(int fd, const char *text, size_t len)
+{
+	char line[RECORD_TEXT_MAX + 1];
+	ssize_t written;
+
+	memcpy(line, text, len);
+	line[len++] = '\n';
+	written = pwrite(fd, line, len, 0);
+	if (written != (ssize_t)len)
+		return written < 0 ? -errno : -ENOSPC;
+	return ftruncate(fd, len) < 0 ? -errno : 0;
+}
+
+static int text_remove(int fd)
+{
+	return ftruncate(fd, 0) < 0 ? -errno : 0;
+}
+
+static const struct {
+	ssize_t (*read)(int fd, char text[static RECORD_TEXT_MAX]);
+	int (*write)(int fd, const char *text, size_t len);
+	int (*remove)(int fd);
+} forms[] = {
+	[FILE_RECORD_FORM_ATTRIBUTE] = { attribute_read, attribute_write, attribute_remove },
+	[FILE_RECORD_FORM_TEXT] = { text_read, text_write, text_remove },
+};
+
+int file_record_read(struct file_record_home home, const struct resource_identity *id,
+	const char *boot_id, struct record *ret)
 {
 	char text[RECORD_TEXT_MAX];
 	struct record record;
-	ssize_t len = fgetxattr(fd, ATTRIBUTE, text, sizeof(text));
+	ssize_t len;
 
-	if (len < 0 && errno == ENOTSUP)
+	if (home.form == FILE_RECORD_FORM_NONE)
 		return FILE_RECORD_NOWHERE;
-	if (len < 0 && errno != ENODATA && errno != ERANGE)
-		return -errno;
+	len = forms[home.form].read(home.fd, text);
+	if (len == -ENOTSUP)
+		return FILE_RECORD_NOWHERE;
+	if (len < 0 && len != -ENODATA)
+		return len;
 	if (len < 0 || record_from_text(text, len, &record) < 0)
 		return FILE_RECORD_NONE;
-	if (record.id.ino != id->ino ||
-		(record.id.dev != id->dev && str_equal(record.owner.boot_id, boot_id)))
+	if (id->ino &&
+		(record.id.ino != id->ino ||
+			(record.id.dev != id->dev && str_equal(record.owner.boot_id, boot_id))))
 		return FILE_RECORD_NONE;
 	*ret = record;
 	return 0;
 }
 
-/* Nothing is there (any more) that speaks of an older generation. */
-static bool record_remove(int fd)
-{
-	if (fgetxattr(fd, ATTRIBUTE, NULL, 0) < 0 && errno == ENODATA)
-		return true;
-	return fremovexattr(fd, ATTRIBUTE) == 0 || errno == ENODATA;
-}
-
-/* Returns the text that is on the file now, or NULL with -errno in @code. */
-static char *record_write(int fd, const struct record *record, int *code)
+/* Returns the text that is there now, or NULL with -errno in @code. */
+static char *record_put(struct file_record_home home, const struct record *record, int *code)
 {
 	_cleanup_(str_finish) struct str text = { 0 };
 
@@ -46,47 +111,45 @@ static char *record_write(int fd, const struct record *record, int *code)
 	if (text.failed)
 		*code = -ENOMEM;
 	else
-		*code = fsetxattr(fd, ATTRIBUTE, text.text, text.len, 0) < 0 ? -errno : 0;
+		*code = forms[home.form].write(home.fd, text.text, text.len);
 	return *code < 0 ? NULL : str_take(&text);
 }
 
-int file_record_arm(int fd, struct record *record, char **text, struct error *err)
+int file_record_write(
+	struct file_record_home home, struct record *record, char **text, struct error *err)
 {
-	struct record old = { 0 };
-	int code = file_record_read(fd, &record->id, record->owner.boot_id, &old);
+	int code = 0;
 
 	*text = NULL;
-	if (code == FILE_RECORD_NOWHERE)
-		return code;
-	record->generation = old.generation + 1;
 	record->held = true;
-	if (code >= 0)
-		*text = record_write(fd, record, &code);
+	*text = record_put(home, record, &code);
 	if (code == 0)
 		return 0;
-	if (code != -ENOMEM && record_remove(fd))
+	if (code != -ENOMEM && forms[home.form].remove(home.fd) == 0)
 		return FILE_RECORD_NOWHERE;
-	return error_set(err, code,
-		"its record (attribute " ATTRIBUTE ") can be neither replaced nor removed: %s",
+	return error_set(err, code, "its record (%s) can be neither replaced nor removed: %s",
+		home.form == FILE_RECORD_FORM_TEXT ? "the lock file's text"
+						   : "attribute " ATTRIBUTE,
 		strerror(-code));
 }
 
-void file_record_clear(int fd, char *text)
+void file_record_clear(struct file_record_home home, char *text)
 {
 	char *held = strstr(text, " held=1 ");
 
 	if (held)
 		held[strlen(" held=")] = '0';
 	/* without the answer: the lock, not the record, says who holds the image */
-	(void)!fsetxattr(fd, ATTRIBUTE, text, strlen(text), 0);
+	(void)!forms[home.form].write(home.fd, text, strlen(text));
 }
 
-char *file_record_recall(int fd, const struct resource_identity *id, const struct lock_owner *owner)
+char *file_record_recall(struct file_record_home home, const struct resource_identity *id,
+	const struct lock_owner *owner)
 {
 	_cleanup_(str_finish) struct str text = { 0 };
 	struct record record;
 
-	if (file_record_read(fd, id, owner->boot_id, &record) != 0 ||
+	if (file_record_read(home, id, owner->boot_id, &record) != 0 ||
 		!str_equal(record.owner.instance, owner->instance))
 		return NULL;
 	record_to_text(&record, &text);

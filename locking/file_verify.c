@@ -11,54 +11,108 @@
 #include "locking/lock_conflict.h"
 #include "locking/saved_state.h"
 
-/* What can be said about an image now. Returns 0 or -errno with a sentence. */
-static int image_observe(const struct file_image *image, const struct lock_owner *owner,
-	struct record *record, struct stamp *stamp)
+/* The record that a place has now; generation 0: none. 0 or -errno. */
+static int place_observe(const struct file_image *image, const struct file_place *place,
+	const struct lock_owner *owner, struct record *ret)
 {
-	int ret = stamp_take(image->places[0].life, stamp);
+	int code;
 
-	if (ret == 0)
-		ret = file_record_read(
-			image->places[0].life, &image->resource.id, owner->boot_id, record);
-	return ret < 0 ? ret : 0;
+	*ret = (struct record){ 0 };
+	code = file_record_read(
+		file_place_record_home(place), &image->resource.id, owner->boot_id, ret);
+	return code < 0 ? code : 0;
+}
+
+/* Only who holds it alone, or reads, can say later that it is as it was. */
+static bool image_is_comparable(const struct file_image *image)
+{
+	return file_image_has_lines(image) && image->resource.mode != RESOURCE_SHARED;
+}
+
+static int entry_add_place(
+	struct saved_entry *entry, const struct file_place *place, const struct record *record)
+{
+	struct saved_place *grown =
+		reallocarray(entry->places, entry->n_places + 1, sizeof(*grown));
+	struct saved_place *saved;
+
+	if (!grown)
+		return -ENOMEM;
+	entry->places = grown;
+	saved = &grown[entry->n_places];
+	*saved = (struct saved_place){
+		.use = place->use,
+		.id = place->id,
+		.generation = record->generation,
+		.path = strdup(place->path),
+	};
+	if (!saved->path)
+		return -ENOMEM;
+	snprintf(saved->kind, sizeof(saved->kind), "%s", file_place_kind_name(place->kind));
+	memcpy(saved->instance, record->owner.instance, sizeof(saved->instance));
+	entry->n_places++;
+	return 0;
+}
+
+/* What can be said about an image's places now. 0 or -errno. */
+static int image_observe(
+	const struct file_image *image, const struct lock_owner *owner, struct saved_entry *entry)
+{
+	bool comparable = image_is_comparable(image);
+	struct record record = { 0 };
+	size_t i;
+	int ret = 0;
+
+	if (comparable && file_image_has_stamp(image))
+		ret = stamp_take(image->places[0].life, &entry->stamp);
+	for (i = 0; i < image->n_places && ret == 0; i++) {
+		const struct file_place *place = &image->places[i];
+
+		if (comparable)
+			ret = place_observe(image, place, owner, &record);
+		if (ret == 0 && place->kind != FILE_PLACE_IMAGE) {
+			ret = entry_add_place(entry, place, &record);
+		} else if (ret == 0) {
+			entry->generation = record.generation;
+			memcpy(entry->instance, record.owner.instance, sizeof(entry->instance));
+		}
+	}
+	return ret;
 }
 
 static int image_append(const struct file_image *image, const struct lock_owner *owner,
 	struct str *out, struct error *err)
 {
 	struct saved_entry entry = { .resource = image->resource };
-	struct record record = { 0 };
-	int ret;
+	int ret = 0;
 
 	if (image->held)
 		entry.hold = image->skipped ? SAVED_SKIPPED : SAVED_LOCKED;
-	if (entry.hold == SAVED_LOCKED && image->resource.mode != RESOURCE_SHARED) {
-		ret = image_observe(image, owner, &record, &entry.stamp);
-		if (ret < 0)
-			return error_set(err, ret, "read the state of %s: %s", image->resource.path,
-				strerror(-ret));
-		entry.generation = record.generation;
-		memcpy(entry.instance, record.owner.instance, sizeof(entry.instance));
-	}
-	saved_state_append(out, &entry);
-	return 0;
+	if (entry.hold == SAVED_LOCKED)
+		ret = image_observe(image, owner, &entry);
+	if (ret == 0)
+		saved_state_append(out, &entry);
+	entry.resource = (struct resource){ 0 }; /* the image's */
+	saved_entry_finish(&entry);
+	return ret < 0 ? error_set(err, ret, "read the state of %s: %s", image->resource.path,
+				 strerror(-ret))
+		       : 0;
 }
 
 int file_driver_inquire(struct lock *lock, char **ret, struct error *err)
 {
 	struct file_locks *locks = file_locks_of(lock);
 	_cleanup_(str_finish) struct str out = { 0 };
-	struct credentials_saved saved;
 	char *text;
 	size_t i;
-	int code = file_locks_enter(locks, &saved, err);
+	int code = file_rights_enter(&locks->rights, err);
 
 	if (code < 0)
 		return code;
 	saved_state_begin(&out, lock->driver->name);
 	for (i = 0; i < locks->n && code == 0; i++)
 		code = image_append(&locks->images[i], &locks->owner, &out, err);
-	file_locks_leave(&saved);
+	file_rights_leave(&locks->rights);
 	if (code < 0)
 		return code;
 	text = str_take(&out);
@@ -73,7 +127,7 @@ int file_driver_inquire(struct lock *lock, char **ret, struct error *err)
  * own name is us: armed for a resume that then failed.
  */
 static bool record_is_kept(
-	const struct saved_entry *saved, const struct record *now, const struct lock_owner *owner)
+	const struct saved_place *saved, const struct record *now, const struct lock_owner *owner)
 {
 	if (now->generation == saved->generation)
 		return str_equal(now->owner.instance, saved->instance);
@@ -117,22 +171,62 @@ static bool image_is_replaced(const struct file_image *image)
 	       !resource_identity_is(&image->resource.id, &info);
 }
 
+/* What was saved of a place; of one that was not there then: nothing, which fits anything. */
+static bool place_find_saved(
+	const struct saved_entry *entry, const struct file_place *place, struct saved_place *ret)
+{
+	size_t i;
+
+	if (place->kind == FILE_PLACE_IMAGE) {
+		*ret = (struct saved_place){ .generation = entry->generation };
+		memcpy(ret->instance, entry->instance, sizeof(ret->instance));
+		return true;
+	}
+	for (i = 0; i < entry->n_places; i++) {
+		if (!str_equal(entry->places[i].path, place->path))
+			continue;
+		*ret = entry->places[i];
+		return true;
+	}
+	return false;
+}
+
+static int places_compare(const struct file_image *image, const struct saved_entry *entry,
+	const struct lock_owner *owner, struct error *err)
+{
+	struct saved_place saved;
+	struct record now;
+	size_t i;
+	int ret;
+
+	for (i = 0; i < image->n_places; i++) {
+		if (!place_find_saved(entry, &image->places[i], &saved))
+			continue;
+		ret = place_observe(image, &image->places[i], owner, &now);
+		if (ret < 0)
+			return error_set(err, ret, "read the record of %s: %s",
+				image->places[i].path, strerror(-ret));
+		if (!record_is_kept(&saved, &now, owner))
+			return image_stale(image, &now, err);
+	}
+	return 0;
+}
+
 static int image_compare(const struct file_image *image, const struct saved_entry *saved,
 	const struct lock_owner *owner, struct error *err)
 {
-	struct record now = { 0 };
 	struct stamp stamp;
 	int ret;
 
-	if (saved->hold != SAVED_LOCKED || !image->held || image->skipped ||
-		image->resource.mode == RESOURCE_SHARED || !saved->stamp.ino)
+	if (saved->hold != SAVED_LOCKED || !image_is_comparable(image))
 		return 0;
-	ret = image_observe(image, owner, &now, &stamp);
+	ret = places_compare(image, saved, owner, err);
+	if (ret != 0 || !saved->stamp.ino || !file_image_has_stamp(image))
+		return ret;
+	ret = stamp_take(image->places[0].life, &stamp);
 	if (ret < 0)
 		return error_set(
 			err, ret, "read the state of %s: %s", image->resource.path, strerror(-ret));
-	if (!record_is_kept(saved, &now, owner))
-		return image_stale(image, &now, err);
 	if (!stamp_is_kept(&saved->stamp, &stamp))
 		return image_stale(image, NULL, err);
 	/* what the lock is on is as it was; but QEMU, or a new start, would find another file */
@@ -179,17 +273,16 @@ int file_driver_verify(struct lock *lock, const char *saved, struct error *err)
 {
 	struct file_locks *locks = file_locks_of(lock);
 	_cleanup_(saved_state_finish) struct saved_state state = { 0 };
-	struct credentials_saved rights;
 	int ret;
 
 	if (!saved)
 		return images_check(locks, err);
 	ret = saved_state_from_text(saved, lock->driver->name, &state, err);
 	if (ret == 0)
-		ret = file_locks_enter(locks, &rights, err);
+		ret = file_rights_enter(&locks->rights, err);
 	if (ret < 0)
 		return ret;
 	ret = images_compare(locks, &state, err);
-	file_locks_leave(&rights);
+	file_rights_leave(&locks->rights);
 	return ret;
 }

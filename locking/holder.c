@@ -2,7 +2,6 @@
 #include "locking/holder.h"
 
 #include <errno.h>
-#include <sys/stat.h>
 
 #include "locking/file_record.h"
 #include "locking/holder_process.h"
@@ -35,13 +34,12 @@ static int record_judge(
 	return HOLDER_KNOWN;
 }
 
-int holder_find(int fd, enum file_use use, const struct lock_owner *self, struct lock_holder *ret)
+int holder_find(
+	const struct holder_query *query, const struct lock_owner *self, struct lock_holder *ret)
 {
-	struct resource_identity id;
 	struct record record;
 	struct flock lock;
-	struct stat info;
-	int met = file_lock_conflict(fd, use, &lock);
+	int met = file_lock_conflict(query->fd, query->use, &lock);
 
 	if (met <= 0)
 		return met < 0 ? met : HOLDER_NOBODY;
@@ -51,10 +49,7 @@ int holder_find(int fd, enum file_use use, const struct lock_owner *self, struct
 	}
 	if (lock.l_type != F_WRLCK)
 		return HOLDER_UNKNOWN; /* only exclusive users write records */
-	if (fstat(fd, &info) < 0)
-		return -errno;
-	id = resource_identity_of(&info);
-	met = file_record_read(fd, &id, self->boot_id, &record);
+	met = file_record_read(query->home, &query->id, self->boot_id, &record);
 	if (met < 0 || met == FILE_RECORD_NOWHERE)
 		return HOLDER_UNKNOWN;
 	return met == FILE_RECORD_NONE ? HOLDER_TAKING : record_judge(&record, self, ret);

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "locking/file_lock.h"
-#include "locking/record.h"
+#include "locking/file_record.h"
 
 /*
  * Who holds a lock? In this order:
@@ -23,17 +23,24 @@ enum holder_verdict {
 	HOLDER_UNKNOWN, /* held, and neither pid nor record tells by whom */
 };
 
+struct holder_query {
+	int fd; /* any descriptor of what is locked */
+	enum file_use use;
+	struct file_record_home home; /* where the record would be */
+	struct resource_identity id;  /* of the image that it would be about */
+};
+
 /*
- * What a lock on @fd's file for @use would meet, without a scan.
+ * What a lock would meet, without a scan.
  *
- * @fd		any descriptor of the file
  * @self	host and boot_id are ours; a record of our host from another boot
  *		is not believed. "" where it is not known
  * @ret		filled if KNOWN
  *
  * Returns the verdict or -errno.
  */
-int holder_find(int fd, enum file_use use, const struct lock_owner *self, struct lock_holder *ret);
+int holder_find(
+	const struct holder_query *query, const struct lock_owner *self, struct lock_holder *ret);
 
 /* The last user that a record names (held or not), fit to be shown. */
 void holder_from_record(const struct record *record, struct lock_holder *ret);

@@ -64,6 +64,10 @@ struct lock_owner {
 struct lock_params {
 	struct lock_owner owner;
 	const struct credentials *credentials; /* QEMU's; borrowed, must outlive the lock object */
+	/* of the file driver: file_spaces.h. NULL: none, and the usual place */
+	const char *lockspace;
+	bool lockspace_by_identity;
+	const char *device_locks;
 };
 
 /*
@@ -119,6 +123,7 @@ struct lock_status {
 	bool skipped;  /* held in name only: a reader where no lock is possible */
 	bool recorded; /* armed with a record; else only the stamp protects */
 	bool moved;    /* the path names another file now, or none: a warning, no loss */
+	bool reopened; /* since it was adopted: QEMU does not have all its descriptors */
 };
 
 struct lock_driver;

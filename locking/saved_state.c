@@ -10,6 +10,7 @@
 #include "locking/word.h"
 
 #define VERSION        "1"
+#define PLACE_MARK     "+"
 #define DRIVER_LETTERS "abcdefghijklmnopqrstuvwxyz0123456789_-"
 
 static const char *const hold_names[] = {
@@ -18,12 +19,20 @@ static const char *const hold_names[] = {
 	[SAVED_SKIPPED] = "skipped",
 };
 
+void saved_entry_finish(struct saved_entry *entry)
+{
+	while (entry->n_places)
+		free(entry->places[--entry->n_places].path);
+	free(entry->places);
+	resource_finish(&entry->resource);
+}
+
 void saved_state_finish(struct saved_state *state)
 {
 	size_t i;
 
 	for (i = 0; i < state->n; i++)
-		resource_finish(&state->entries[i].resource);
+		saved_entry_finish(&state->entries[i]);
 	free(state->entries);
 	*state = (struct saved_state){ 0 };
 }
@@ -48,22 +57,38 @@ static void stamp_append(struct str *out, const struct stamp *stamp)
 	str_printf(out, ".%09u,", (unsigned)stamp->mtime_ns);
 }
 
+static void seen_append(struct str *out, const struct resource_identity *id, uint64_t generation,
+	const char *instance)
+{
+	word_append_u64(out, id->dev);
+	str_append(out, ":");
+	word_append_u64(out, id->ino);
+	str_append(out, ",");
+	word_append_u64(out, generation);
+	str_append(out, ",");
+	word_append_uuid(out, instance);
+	str_append(out, ",");
+}
+
+static void place_append(struct str *out, const struct saved_place *place)
+{
+	str_printf(out, " " PLACE_MARK "%s,%u,", place->kind, place->use);
+	seen_append(out, &place->id, place->generation, place->instance);
+	word_append(out, place->path);
+}
+
 void saved_state_append(struct str *out, const struct saved_entry *entry)
 {
 	const struct resource *resource = &entry->resource;
+	size_t i;
 
 	str_printf(out, " %s,%s,%s,", resource_kind_name(resource->kind),
 		resource_mode_name(resource->mode), hold_names[entry->hold]);
-	word_append_u64(out, resource->id.dev);
-	str_append(out, ":");
-	word_append_u64(out, resource->id.ino);
-	str_append(out, ",");
-	word_append_u64(out, entry->generation);
-	str_append(out, ",");
-	word_append_uuid(out, entry->instance);
-	str_append(out, ",");
+	seen_append(out, &resource->id, entry->generation, entry->instance);
 	stamp_append(out, &entry->stamp);
 	word_append(out, resource->path);
+	for (i = 0; i < entry->n_places; i++)
+		place_append(out, &entry->places[i]);
 }
 
 /* The index of @word's name, or -1. */
@@ -140,25 +165,82 @@ static int fields_decode(struct word fields[static N_FIELDS], struct saved_entry
 	return stamp_decode(&fields[STAMP], ret->resource.id.ino, &ret->stamp);
 }
 
+static int fields_cut(struct word *word, struct word *fields, int n)
+{
+	int i;
+
+	for (i = 0; i < n; i++) {
+		if (!word_cut(word, ',', &fields[i]))
+			return -EINVAL;
+	}
+	return 0;
+}
+
+/* What is left of a word is a path; the caller's. */
+static int path_decode(const struct word *word, char **ret)
+{
+	char path[PATH_MAX], *copy;
+
+	if (word_decode(word, path, sizeof(path)) < 0 || !*path)
+		return -EINVAL;
+	copy = strdup(path);
+	if (!copy)
+		return -ENOMEM;
+	*ret = copy;
+	return 0;
+}
+
 static int entry_decode(struct word *word, struct saved_entry *ret)
 {
 	struct saved_entry entry = { 0 };
 	struct word fields[N_FIELDS];
-	char path[PATH_MAX];
-	int i;
+	int code;
 
-	for (i = 0; i < N_FIELDS; i++) {
-		if (!word_cut(word, ',', &fields[i]))
-			return -EINVAL;
-	}
-	if (fields_decode(fields, &entry) < 0 || word_decode(word, path, sizeof(path)) < 0 ||
-		!*path)
+	if (fields_cut(word, fields, N_FIELDS) < 0 || fields_decode(fields, &entry) < 0)
 		return -EINVAL;
-	entry.resource.path = strdup(path);
-	if (!entry.resource.path)
+	code = path_decode(word, &entry.resource.path);
+	if (code == 0)
+		*ret = entry;
+	return code;
+}
+
+enum { PLACE_KIND, PLACE_USE, PLACE_IDENTITY, PLACE_GENERATION, PLACE_INSTANCE, PLACE_N_FIELDS };
+
+static int place_decode(struct word *word, struct saved_place *ret)
+{
+	struct saved_place place = { 0 };
+	struct word fields[PLACE_N_FIELDS];
+	uint64_t use;
+	int code;
+
+	word->text += strlen(PLACE_MARK);
+	word->len -= strlen(PLACE_MARK);
+	if (fields_cut(word, fields, PLACE_N_FIELDS) < 0 ||
+		word_decode(&fields[PLACE_KIND], place.kind, sizeof(place.kind)) < 0 ||
+		word_to_u64(&fields[PLACE_USE], UINT8_MAX, &use) < 0 ||
+		identity_decode(&fields[PLACE_IDENTITY], &place.id) < 0 ||
+		word_to_u64(&fields[PLACE_GENERATION], INT64_MAX, &place.generation) < 0 ||
+		word_to_uuid(&fields[PLACE_INSTANCE], place.instance) < 0)
+		return -EINVAL;
+	place.use = use;
+	code = path_decode(word, &place.path);
+	if (code == 0)
+		*ret = place;
+	return code;
+}
+
+static int place_add(struct word *word, struct saved_entry *entry)
+{
+	struct saved_place *grown =
+		reallocarray(entry->places, entry->n_places + 1, sizeof(*grown));
+	int code;
+
+	if (!grown)
 		return -ENOMEM;
-	*ret = entry;
-	return 0;
+	entry->places = grown;
+	code = place_decode(word, &grown[entry->n_places]);
+	entry->n_places += code == 0;
+	return code;
 }
 
 static int head_decode(struct word *rest, struct saved_state *ret)
@@ -180,6 +262,12 @@ static int entries_decode(struct word *rest, struct saved_state *ret)
 	int err;
 
 	while (word_cut(rest, ' ', &word)) {
+		if (word.len && word.text[0] == PLACE_MARK[0]) {
+			err = ret->n ? place_add(&word, &ret->entries[ret->n - 1]) : -EINVAL;
+			if (err < 0)
+				return err;
+			continue;
+		}
 		if (ret->n == size) {
 			struct saved_entry *grown;
 

@@ -13,8 +13,9 @@
  *	file/1 disk,exclusive,locked,65024:1234,7,UUID,1048576@1795342440.000000001,/srv/a.img
  *
  * The fields: kind, mode, hold, dev:ino, generation and instance of the record,
- * stamp (size@mtime), path or lease. It travels through state.json, command
- * lines and other hosts, and is parsed as hostile input.
+ * stamp (size@mtime), path or lease. The lock files of a resource follow it, a
+ * word each: +kind, use, dev:ino, generation, instance, path. It travels through state.json,
+ *command lines and other hosts, and is parsed as hostile input.
  */
 #define SAVED_STATE_TEXT_MAX (1024 * 1024)
 
@@ -24,12 +25,24 @@ enum saved_hold {
 	SAVED_SKIPPED, /* counts as held, but there is no lock: see lock_status */
 };
 
+/* A lock file that goes with a resource, with a record of its own. */
+struct saved_place {
+	char kind[16];
+	unsigned use;
+	struct resource_identity id;
+	uint64_t generation; /* 0: there was no record */
+	char instance[UUID_SIZE];
+	char *path;
+};
+
 struct saved_entry {
 	struct resource resource; /* no origin */
 	enum saved_hold hold;
 	uint64_t generation; /* 0: there was no record */
 	char instance[UUID_SIZE];
 	struct stamp stamp;
+	struct saved_place *places; /* the caller's, @n_places of them */
+	size_t n_places;
 };
 
 struct saved_state {
@@ -38,6 +51,7 @@ struct saved_state {
 	size_t n;
 };
 
+void saved_entry_finish(struct saved_entry *entry);
 void saved_state_finish(struct saved_state *state);
 
 /* Begin a text, and add to it; a lack of memory shows in str_take(). */

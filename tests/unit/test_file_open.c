@@ -102,16 +102,22 @@ static void images_are_opened_with_qemus_rights(void **state)
 	lock_manager_free(lock);
 }
 
-static void a_lease_is_refused(void **state)
+static void a_lease_needs_a_name_and_a_place(void **state)
 {
-	struct resource lease = { .kind = RESOURCE_LEASE, .path = "space:key" };
+	struct resource lease = { .kind = RESOURCE_LEASE, .path = "space" };
 	struct lock *lock = new_lock("a");
 	struct error err = { 0 };
 
 	(void)state;
-	assert_int_equal(lock_manager_add_resource(lock, &lease, &err), -ENOTSUP);
-	assert_int_equal(err.status, 65);
-	assert_non_null(strstr(err.text, "space:key"));
+	assert_int_equal(lock_manager_add_resource(lock, &lease, &err), -EINVAL);
+	assert_int_equal(err.status, 64);
+	assert_non_null(strstr(err.text, "'space': needs SPACE:KEY"));
+	lease.path = "space:key";
+	lease.mode = RESOURCE_EXCLUSIVE;
+	assert_int_equal(lock_manager_add_resource(lock, &lease, &err), 0);
+	assert_int_equal(lock_manager_acquire(lock, 0, NULL, &err), -EINVAL);
+	assert_int_equal(err.status, 64);
+	assert_non_null(strstr(err.text, "--lockspace"));
 	lock_manager_free(lock);
 }
 
@@ -192,6 +198,7 @@ static void a_stronger_use_of_a_held_file_is_refused_by_any_name(void **state)
 static void a_file_that_is_replaced_while_it_is_locked_is_noticed(void **state)
 {
 	struct resource resource;
+	struct file_rights rights = { 0 };
 	struct file_image image;
 	char path[128], other[128];
 
@@ -199,13 +206,13 @@ static void a_file_that_is_replaced_while_it_is_locked_is_noticed(void **state)
 	strcpy(path, fixture_image("a"));
 	strcpy(other, fixture_image("b"));
 	resource = fixture_resource(path, RESOURCE_EXCLUSIVE);
-	assert_int_equal(file_image_init(&image, &resource), 0);
+	assert_int_equal(file_image_init(&image, &resource, &rights), 0);
 	assert_int_equal(file_image_open(&image, NULL), 0);
 	assert_int_equal(rename(other, path), 0);
 	assert_int_equal(file_image_take(&image, NULL), FILE_PLACE_REPLACED);
 	assert_false(image.held);
-	assert_int_equal(
-		file_lock_is_held(image.places[0].life, FILE_LINE_LIFE, FILE_USE_EXCLUSIVE), 0);
+	assert_false(file_image_is_open(&image));
+	assert_int_equal(file_image_open(&image, NULL), 0);
 	unlink(path);
 	assert_int_equal(file_image_take(&image, NULL), FILE_PLACE_REPLACED);
 	file_image_finish(&image);
@@ -243,7 +250,7 @@ int main(void)
 		in_fixture(only_regular_files_are_opened),
 		in_fixture(a_missing_image_is_no_input),
 		in_fixture(images_are_opened_with_qemus_rights),
-		in_fixture(a_lease_is_refused),
+		in_fixture(a_lease_needs_a_name_and_a_place),
 		in_fixture(without_locks_readers_are_skipped_and_writers_refused),
 		in_fixture(two_names_of_one_file_become_one),
 		in_fixture(a_stronger_use_of_a_held_file_is_refused_by_any_name),

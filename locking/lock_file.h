@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "locking/resource.h"
+
+/*
+ * A file that exists only to be locked: in a lockspace, of a lease, or for a
+ * block device. Its directory may be shared with other users and hosts, so what
+ * lies there under its name is not trusted: links are not followed, and nothing
+ * but a regular file of one name, of ours, of root's or of the directory's owner
+ * is used.
+ */
+struct lock_file {
+	const char *path; /* absolute */
+	const char *what; /* for people: "lockspace", "lease" */
+	mode_t mode;      /* if it has to be made */
+	gid_t group;      /* likewise; also who of this group has made it is trusted. -1: none */
+};
+
+/*
+ * Open it, and make it if it is missing (not its directory).
+ *
+ * @write	for a write lock
+ *
+ * Returns the descriptor, or -errno with a sentence and its exit status.
+ */
+int lock_file_open(
+	const struct lock_file *file, bool write, struct resource_identity *ret, struct error *err);
