@@ -107,8 +107,10 @@ static int places_take(struct file_image *image, struct error *err)
 	}
 	for (i = 0; ret != 0 && i < taken; i++)
 		file_place_drop(&image->places[i]);
-	if (ret == FILE_PLACE_REPLACED)
+	if (ret == FILE_PLACE_REPLACED) {
 		file_place_close(&image->places[taken]);
+		image->reopened |= !image->opened_now;
+	}
 	image->busy_place = taken;
 	if (ret >= 0)
 		return ret;
@@ -160,18 +162,21 @@ int file_image_drop(struct file_image *image, struct error *err)
 }
 
 /* One more than any of its places knows. 0 or -errno with a sentence. */
-static int generation_raise(
-	const struct file_image *image, const struct lock_owner *owner, struct record *record)
+static int generation_raise(struct file_image *image, struct record *record, struct error *err)
 {
 	struct record old;
 	size_t i;
 	int ret;
 
 	for (i = 0; i < image->n_places; i++) {
-		ret = file_record_read(file_place_record_home(&image->places[i]), &record->id,
-			owner->boot_id, &old);
-		if (ret < 0 && ret != -EIO)
-			return ret;
+		struct file_place *place = &image->places[i];
+
+		ret = file_record_read(
+			file_place_record_home(place), &record->id, record->owner.boot_id, &old);
+		if (ret < 0)
+			return error_set(
+				err, ret, "read the record of %s: %s", place->path, strerror(-ret));
+		place->recordable = ret != FILE_RECORD_NOWHERE;
 		if (ret == 0 && old.generation > record->generation)
 			record->generation = old.generation;
 	}
@@ -187,12 +192,14 @@ static int records_write(struct file_image *image, struct record *record, struct
 
 	for (i = 0; i < image->n_places && ret >= 0; i++) {
 		struct file_place *place = &image->places[i];
-		struct file_record_home home = file_place_record_home(place);
 
-		if (home.form != FILE_RECORD_FORM_NONE)
-			ret = file_record_write(home, record, &place->record, err);
+		if (place->recordable)
+			ret = file_record_write(
+				file_place_record_home(place), record, &place->record, err);
+		if (ret < 0)
+			error_prefix(err, ret, "%s", place->path);
 	}
-	return ret < 0 ? error_prefix(err, ret, "%s", image->resource.path) : 0;
+	return ret < 0 ? ret : 0;
 }
 
 int file_image_arm(struct file_image *image, const struct lock_owner *owner, struct error *err)
@@ -204,7 +211,7 @@ int file_image_arm(struct file_image *image, const struct lock_owner *owner, str
 		return 0;
 	if (image->resource.mode == RESOURCE_EXCLUSIVE) {
 		record.since = clock_realtime_s();
-		ret = generation_raise(image, owner, &record);
+		ret = generation_raise(image, &record, err);
 		if (ret == 0)
 			ret = records_write(image, &record, err);
 		if (ret < 0)

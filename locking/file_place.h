@@ -34,6 +34,7 @@ struct file_place {
 	int life;                    /* -1: not open */
 	int guard;                   /* likewise */
 	bool lost;                   /* let go of, and could not be taken back */
+	bool recordable;             /* as it was seen when it was armed */
 	char *record;                /* the text that was put there by arming; NULL: none */
 };
 

@@ -78,6 +78,15 @@ static const struct {
 	[FILE_RECORD_FORM_TEXT] = { text_read, text_write, text_remove },
 };
 
+/* An attribute may have been copied, with another file. */
+static bool record_is_about(
+	const struct record *record, const struct resource_identity *id, const char *boot_id)
+{
+	if (record->id.ino != id->ino)
+		return false;
+	return record->id.dev == id->dev || !str_equal(record->owner.boot_id, boot_id);
+}
+
 int file_record_read(struct file_record_home home, const struct resource_identity *id,
 	const char *boot_id, struct record *ret)
 {
@@ -94,9 +103,7 @@ int file_record_read(struct file_record_home home, const struct resource_identit
 		return len;
 	if (len < 0 || record_from_text(text, len, &record) < 0)
 		return FILE_RECORD_NONE;
-	if (id->ino &&
-		(record.id.ino != id->ino ||
-			(record.id.dev != id->dev && str_equal(record.owner.boot_id, boot_id))))
+	if (home.form == FILE_RECORD_FORM_ATTRIBUTE && !record_is_about(&record, id, boot_id))
 		return FILE_RECORD_NONE;
 	*ret = record;
 	return 0;

@@ -23,7 +23,8 @@ enum file_record_outcome {
 };
 
 /*
- * @id		of the image that it is about; @id->ino 0: of any
+ * @id		of the image that an attribute must be about (a lock file stands for its
+ *		name, whatever file has that on another host)
  * @boot_id	ours: a device number means something only in the boot that wrote
  *		it, so other hosts' records are known by their inode
  *
