@@ -287,7 +287,8 @@ int domain_lock_lost_fd(struct domain_lock *domain)
 	return lock_manager_lost_fd(domain->lock);
 }
 
-int domain_lock_resource_fd(struct domain_lock *domain, const struct resource *resource)
+size_t domain_lock_resource_fds(
+	struct domain_lock *domain, const struct resource *resource, int fds[static LOCK_FDS_MAX])
 {
-	return lock_manager_resource_fd(domain->lock, resource);
+	return lock_manager_resource_fds(domain->lock, resource, fds);
 }

@@ -121,8 +121,9 @@ int domain_lock_image_detach(
 int domain_lock_lease_detach(
 	struct domain_lock *domain, const struct resource *lease, struct error *err);
 
-/* See status, lost_fd and resource_fd in lock_driver.h. */
+/* See status, lost_fd and resource_fds in lock_driver.h. */
 int domain_lock_resource_status(
 	struct domain_lock *domain, const struct resource *resource, struct lock_status *ret);
 int domain_lock_lost_fd(struct domain_lock *domain);
-int domain_lock_resource_fd(struct domain_lock *domain, const struct resource *resource);
+size_t domain_lock_resource_fds(
+	struct domain_lock *domain, const struct resource *resource, int fds[static LOCK_FDS_MAX]);

@@ -28,6 +28,7 @@ static void file_destroy(struct lock *lock)
 	for (i = 0; i < locks->n; i++)
 		file_image_finish(&locks->images[i]);
 	free(locks->images);
+	closep(&locks->watch);
 	file_spaces_finish(&locks->spaces);
 	free(locks);
 }
@@ -48,6 +49,7 @@ static int file_create(const struct lock_params *params, struct lock **ret, stru
 	if (!locks)
 		return error_set(err, -ENOMEM, "no memory for locks");
 	locks->base.driver = &lock_driver_file;
+	locks->watch = -1;
 	locks->owner = params->owner;
 	locks->rights.credentials = params->credentials;
 	if (spaces_copy(&locks->spaces, params) < 0) {
@@ -197,18 +199,27 @@ static int file_release(struct lock *lock, const struct resource *only, struct e
 	return ret;
 }
 
+/* A lock on a local inode goes only with its descriptors; a lock file can be taken away. */
 static int file_lost_fd(struct lock *lock)
 {
-	(void)lock; /* the lock on a local inode goes only with its descriptors */
-	return -1;
+	return file_locks_of(lock)->watch;
 }
 
-static int file_resource_fd(struct lock *lock, const struct resource *resource)
+static size_t file_resource_fds(
+	struct lock *lock, const struct resource *resource, int fds[static LOCK_FDS_MAX])
 {
-	const struct file_image *image = file_locks_find(file_locks_of(lock), resource);
+	struct file_image *image = file_locks_find(file_locks_of(lock), resource);
+	size_t i;
 
-	return image && image->held ? image->places[0].life : -1;
+	if (!image || !file_image_has_lines(image))
+		return 0;
+	for (i = 0; i < image->n_places; i++)
+		fds[i] = image->places[i].life;
+	image->reopened = false;
+	return i;
 }
+
+_Static_assert(FILE_PLACES_MAX <= LOCK_FDS_MAX, "a resource has room for all its places");
 
 /* The path first: after an acquire the identity may be another than the caller knows. */
 static const struct file_image *image_recall(
@@ -265,7 +276,7 @@ const struct lock_driver lock_driver_file = {
 	.descriptors = file_driver_descriptors,
 	.adopt = file_driver_adopt,
 	.lost_fd = file_lost_fd,
-	.resource_fd = file_resource_fd,
+	.resource_fds = file_resource_fds,
 	.status = file_status,
 	.look = file_driver_look,
 };

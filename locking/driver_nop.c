@@ -149,10 +149,11 @@ static int nop_lost_fd(struct lock *lock)
 	return -1;
 }
 
-static int nop_resource_fd(struct lock *lock, const struct resource *resource)
+static size_t nop_resource_fds(
+	struct lock *lock, const struct resource *resource, int fds[static LOCK_FDS_MAX])
 {
-	(void)lock, (void)resource;
-	return -1;
+	(void)lock, (void)resource, (void)fds;
+	return 0;
 }
 
 static int nop_status(struct lock *lock, const struct resource *resource, struct lock_status *ret)
@@ -197,7 +198,7 @@ const struct lock_driver lock_driver_nop = {
 	.descriptors = nop_descriptors,
 	.adopt = nop_adopt,
 	.lost_fd = nop_lost_fd,
-	.resource_fd = nop_resource_fd,
+	.resource_fds = nop_resource_fds,
 	.status = nop_status,
 	.look = nop_look,
 };

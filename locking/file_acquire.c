@@ -259,6 +259,8 @@ int file_driver_acquire(
 		return 0;
 	for (;;) {
 		ret = images_attempt_as_qemu(locks, &busy, err);
+		if (ret == 0)
+			file_locks_watch(locks);
 		if (ret != LOCK_BUSY)
 			return ret;
 		mode = busy->resource.mode;

@@ -246,5 +246,7 @@ int file_driver_adopt(
 	locks->images = images;
 	locks->n = saved.n;
 	locks->size = saved.n + 1;
+	locks->adopted = true;
+	file_locks_watch(locks);
 	return 0;
 }

@@ -13,6 +13,8 @@ struct file_locks {
 	struct lock_owner owner;
 	struct file_rights rights;
 	struct file_spaces spaces;
+	bool adopted; /* the supervisor's copy */
+	int watch; /* inotify on the directories of lock files; -1: there are none, or none yet */
 	struct file_image *images;
 	size_t n;
 	size_t size;
@@ -28,6 +30,16 @@ struct file_image *file_locks_find(const struct file_locks *locks, const struct 
 
 void file_locks_sort(struct file_locks *locks);
 void file_locks_remove(struct file_locks *locks, struct file_image *image);
+
+/*
+ * Watch the directories of all lock files: the supervisor's copy only, since a
+ * forked child would share what is read. Where it is not possible (no more
+ * instances of inotify) a loss is noticed at the next verify.
+ */
+void file_locks_watch(struct file_locks *locks);
+
+/* What was seen has been looked at. */
+void file_locks_watch_reset(struct file_locks *locks);
 
 /* Slots of struct lock_driver. */
 int file_driver_acquire(

@@ -275,8 +275,11 @@ int file_driver_verify(struct lock *lock, const char *saved, struct error *err)
 	_cleanup_(saved_state_finish) struct saved_state state = { 0 };
 	int ret;
 
-	if (!saved)
+	if (!saved) {
+		file_locks_watch_reset(
+			locks); /* before the look, so that nothing falls in between */
 		return images_check(locks, err);
+	}
 	ret = saved_state_from_text(saved, lock->driver->name, &state, err);
 	if (ret == 0)
 		ret = file_rights_enter(&locks->rights, err);

@@ -98,6 +98,8 @@ struct lock_conflict {
 	struct lock_holder holder;
 };
 
+#define LOCK_FDS_MAX 8 /* descriptors of one resource that QEMU inherits */
+
 /* A descriptor on which a lock's life hangs. */
 struct lock_descriptor {
 	int fd;       /* the lock object's */
@@ -123,7 +125,7 @@ struct lock_status {
 	bool skipped;  /* held in name only: a reader where no lock is possible */
 	bool recorded; /* armed with a record; else only the stamp protects */
 	bool moved;    /* the path names another file now, or none: a warning, no loss */
-	bool reopened; /* since it was adopted: QEMU does not have all its descriptors */
+	bool reopened; /* it has descriptors that resource_fds() has not handed out yet */
 };
 
 struct lock_driver;
@@ -220,11 +222,23 @@ struct lock_driver {
 	int (*adopt)(
 		struct lock *lock, const int *fds, size_t n, const char *state, struct error *err);
 
-	/* Becomes readable when a lock may be lost: then verify. Stays ours; -1: never. */
+	/*
+	 * Becomes readable when a lock may be lost: then verify, which makes it
+	 * quiet again. Stays ours; -1: never. It can come with a resource.
+	 */
 	int (*lost_fd)(struct lock *lock);
 
-	/* The inherited descriptor of one resource, to be planted in QEMU; ours; -1: none. */
-	int (*resource_fd)(struct lock *lock, const struct resource *resource);
+	/*
+	 * The inherited descriptors of one resource that is held, to be planted in
+	 * QEMU; ours. Of a disk its image's comes first. From now on it is not
+	 * "reopened" any more (status).
+	 *
+	 * @fds	room for LOCK_FDS_MAX
+	 *
+	 * Returns how many there are.
+	 */
+	size_t (*resource_fds)(
+		struct lock *lock, const struct resource *resource, int fds[static LOCK_FDS_MAX]);
 
 	/* Of one of our resources, found by path or identity. 0 or -ENOENT. */
 	int (*status)(struct lock *lock, const struct resource *resource, struct lock_status *ret);

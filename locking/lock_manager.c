@@ -87,9 +87,10 @@ int lock_manager_lost_fd(struct lock *lock)
 	return lock->driver->lost_fd(lock);
 }
 
-int lock_manager_resource_fd(struct lock *lock, const struct resource *resource)
+size_t lock_manager_resource_fds(
+	struct lock *lock, const struct resource *resource, int fds[static LOCK_FDS_MAX])
 {
-	return lock->driver->resource_fd(lock, resource);
+	return lock->driver->resource_fds(lock, resource, fds);
 }
 
 int lock_manager_status(struct lock *lock, const struct resource *resource, struct lock_status *ret)

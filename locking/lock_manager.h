@@ -30,7 +30,8 @@ int lock_manager_descriptors(
 int lock_manager_adopt(
 	struct lock *lock, const int *fds, size_t n, const char *state, struct error *err);
 int lock_manager_lost_fd(struct lock *lock);
-int lock_manager_resource_fd(struct lock *lock, const struct resource *resource);
+size_t lock_manager_resource_fds(
+	struct lock *lock, const struct resource *resource, int fds[static LOCK_FDS_MAX]);
 int lock_manager_status(
 	struct lock *lock, const struct resource *resource, struct lock_status *ret);
 int lock_manager_look(const struct lock_driver *driver, const char *path, struct lock_view *ret,

@@ -77,11 +77,13 @@ static int run_probe(struct locks_job *job, struct error *err)
 	(void)err;
 	for (i = 0; i < all->n; i++) {
 		const struct resource *image = &all->items[i];
-		int fd = domain_lock_resource_fd(job->vm->domain, image);
+		int fds[LOCK_FDS_MAX]; /* the image's comes first */
 
-		if (fd < 0 || image->mode == RESOURCE_READER)
+		if (image->kind != RESOURCE_DISK || image->mode == RESOURCE_READER ||
+			!domain_lock_resource_fds(job->vm->domain, image, fds))
 			continue;
-		if (!byte_is_locked(fd, QEMU_BYTE_WRITE) && !byte_is_locked(fd, QEMU_BYTE_RESIZE))
+		if (!byte_is_locked(fds[0], QEMU_BYTE_WRITE) &&
+			!byte_is_locked(fds[0], QEMU_BYTE_RESIZE))
 			continue;
 		if (job->token < SCAN_AFTER_MS || !somebody_else_has_it(&image->id))
 			return STILL_LOCKED;

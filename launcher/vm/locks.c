@@ -90,14 +90,33 @@ void locks_unlock(struct vm *vm)
 
 /* Take again. */
 
+/* Of what QEMU has, that whose lock file had to be opened anew. 0 or -ENOMEM. */
+static int add_reopened(struct domain_lock *domain, struct resource_set *images)
+{
+	const struct resource_set *all = domain_lock_resources(domain);
+	struct lock_status status;
+	size_t i;
+	int ret = 0;
+
+	for (i = 0; ret == 0 && i < all->n; i++) {
+		if (domain_lock_resource_status(domain, &all->items[i], &status) == 0 &&
+			status.reopened)
+			ret = resource_set_add(images, &all->items[i], NULL);
+	}
+	return ret;
+}
+
 static int run_lock(struct locks_job *job, struct error *err)
 {
 	int ret;
 
 	ret = domain_lock_process_resume(job->vm->domain, job->force_stale, &job->conflict, err);
-	if (ret == 0)
+	if (ret != 0)
+		return ret;
+	job->lines_result = add_reopened(job->vm->domain, &job->images);
+	if (job->lines_result == 0)
 		job->lines_result = life_lines_copy(job->vm->domain, &job->images, &job->lines);
-	return ret;
+	return 0;
 }
 
 /*

@@ -31,8 +31,10 @@ void life_lines_finish(struct life_lines *lines)
 {
 	size_t i;
 
-	for (i = 0; i < lines->n; i++)
+	for (i = 0; i < lines->n; i++) {
 		close(lines->items[i].fd);
+		resource_finish(&lines->items[i].resource);
+	}
 	free(lines->items);
 	*lines = (struct life_lines){ 0 };
 }
@@ -41,21 +43,25 @@ int life_lines_copy(
 	struct domain_lock *domain, const struct resource_set *resources, struct life_lines *ret)
 {
 	_cleanup_(life_lines_finish) struct life_lines lines = { 0 };
-	size_t i;
+	int fds[LOCK_FDS_MAX];
+	size_t i, k, n;
 
-	lines.items = calloc(resources->n + 1, sizeof(*lines.items));
+	lines.items = calloc(resources->n * LOCK_FDS_MAX + 1, sizeof(*lines.items));
 	if (!lines.items)
 		return -ENOMEM;
 	for (i = 0; i < resources->n; i++) {
-		int fd = domain_lock_resource_fd(domain, &resources->items[i]);
+		/* none: a reader where the file system has no locks */
+		n = domain_lock_resource_fds(domain, &resources->items[i], fds);
+		for (k = 0; k < n; k++) {
+			int fd = fcntl(fds[k], F_DUPFD_CLOEXEC, 0);
 
-		if (fd < 0)
-			continue; /* a reader where the file system has no locks */
-		fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-		if (fd < 0)
-			return -errno;
-		lines.items[lines.n++] =
-			(struct life_line){ .fd = fd, .id = resources->items[i].id };
+			if (fd < 0)
+				return -errno;
+			lines.items[lines.n].fd = fd;
+			if (resource_copy(&lines.items[lines.n++].resource, &resources->items[i]) <
+				0)
+				return -ENOMEM;
+		}
 	}
 	ret->items = take_ptr(lines.items);
 	ret->n = lines.n;
@@ -81,27 +87,29 @@ static void planting_end(struct planting *planting, int result, const char *word
 static void plant_next(struct planting *planting);
 
 /* Under which name QEMU has it, so that it can be taken out again. */
-static int remember_name(struct vm *vm, const struct resource_identity *id)
+static int remember_name(struct vm *vm, const struct resource *resource)
 {
 	struct planted *grown = reallocarray(vm->planted, vm->n_planted + 1, sizeof(*vm->planted));
 
 	if (!grown)
 		return -ENOMEM;
 	vm->planted = grown;
-	vm->planted[vm->n_planted++] =
-		(struct planted){ .id = *id, .number = vm->state.plant_counter };
+	grown = &vm->planted[vm->n_planted];
+	grown->number = vm->state.plant_counter;
+	if (resource_copy(&grown->resource, resource) < 0)
+		return -ENOMEM;
+	vm->n_planted++;
 	return 0;
 }
 
 static void on_planted(void *data, const struct qmp_reply *reply)
 {
 	struct planting *planting = data;
-
 	if (reply->result != 0) {
 		planting_end(planting, reply->result < 0 ? reply->result : -EIO, reply->words);
 		return;
 	}
-	if (remember_name(planting->vm, &planting->lines.items[planting->next].id) < 0) {
+	if (remember_name(planting->vm, &planting->lines.items[planting->next].resource) < 0) {
 		planting_end(planting, -ENOMEM, "out of memory");
 		return;
 	}
@@ -152,17 +160,19 @@ void plant_forget(struct vm *vm, const struct resource *resource)
 
 	if (member)
 		resource_set_remove(&vm->in_qemu, member);
-	for (i = 0; i < vm->n_planted; i++) {
-		if (!resource_identity_equal(&vm->planted[i].id, &resource->id))
+	for (i = vm->n_planted; i > 0; i--) {
+		struct planted *planted = &vm->planted[i - 1];
+
+		if (!resource_is_same(&planted->resource, resource))
 			continue;
-		planted_name(vm->planted[i].number, name);
-		vm->planted[i] = vm->planted[--vm->n_planted];
+		planted_name(planted->number, name);
+		resource_finish(&planted->resource);
+		*planted = vm->planted[--vm->n_planted];
 		monitor_call(vm, &(struct monitor_call){
 					 .command = "closefd",
 					 .arguments = json_pack("{s:s}", "fdname", name),
 					 .fd = -1,
 				 });
-		return;
 	}
 }
 

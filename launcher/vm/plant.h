@@ -13,7 +13,7 @@
 /* What the lock thread hands out: copies, so that nobody else touches the lock object. */
 struct life_line {
 	int fd;
-	struct resource_identity id;
+	struct resource resource; /* whose it is; a copy */
 };
 struct life_lines {
 	struct life_line *items;

@@ -56,7 +56,7 @@ struct vm {
 	struct lock_params lock_params;
 	struct resource_set in_qemu; /* whose life lines QEMU has */
 	struct planted {
-		struct resource_identity id;
+		struct resource resource;
 		uint64_t number;
 	} * planted; /* those that it was given by name, after its start */
 	size_t n_planted;

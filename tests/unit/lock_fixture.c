@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/process.h"
+#include "locking/lock_manager.h"
 
 static struct lock_fixture fixture;
 
@@ -74,6 +75,20 @@ struct lock_params fixture_params(const char *vm)
 	process_boot_id(params.owner.boot_id);
 	process_start_time(getpid(), &params.owner.start_time);
 	return params;
+}
+
+int first_fd_of(struct lock *lock, const struct resource *resource)
+{
+	int fds[LOCK_FDS_MAX];
+
+	return lock_manager_resource_fds(lock, resource, fds) ? fds[0] : -1;
+}
+
+int domain_first_fd_of(struct domain_lock *domain, const struct resource *resource)
+{
+	int fds[LOCK_FDS_MAX];
+
+	return domain_lock_resource_fds(domain, resource, fds) ? fds[0] : -1;
 }
 
 size_t fixture_count_fds(void)

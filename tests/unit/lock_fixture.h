@@ -24,6 +24,10 @@ struct resource fixture_resource(const char *path, enum resource_mode mode);
 /* Who we are, as VM @vm with a fixed instance id of its own. */
 struct lock_params fixture_params(const char *vm);
 
+/* The first descriptor of a resource that QEMU inherits, or -1. */
+int first_fd_of(struct lock *lock, const struct resource *resource);
+int domain_first_fd_of(struct domain_lock *domain, const struct resource *resource);
+
 /* The open descriptors of this process. */
 size_t fixture_count_fds(void);
 

@@ -84,7 +84,7 @@ static void the_supervisor_takes_over_what_the_child_has_locked(void **state)
 	waitpid(start.pid, NULL, 0);
 	assert_int_equal(try_hold(writable), LOCK_BUSY);
 	image = fixture_resource(writable, RESOURCE_EXCLUSIVE);
-	assert_true(domain_lock_resource_fd(domain, &image) >= 0);
+	assert_true(domain_first_fd_of(domain, &image) >= 0);
 	assert_int_equal(domain_lock_lost_fd(domain), -1);
 	domain_lock_free(domain);
 	assert_int_equal(fixture_count_fds(), before);
@@ -144,7 +144,7 @@ static void lost_locks_are_noticed(void **state)
 	(void)state;
 	assert_int_equal(domain_lock_resource_status(domain, &image, &status), 0);
 	assert_true(status.held && status.recorded && !status.skipped && !status.moved);
-	assert_int_equal(file_lock_drop(domain_lock_resource_fd(domain, &image), FILE_LINE_LIFE,
+	assert_int_equal(file_lock_drop(domain_first_fd_of(domain, &image), FILE_LINE_LIFE,
 				 FILE_USE_EXCLUSIVE),
 		0);
 	assert_int_equal(domain_lock_verify(domain, &err), LOCK_LOST);

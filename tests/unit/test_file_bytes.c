@@ -76,8 +76,7 @@ static void the_guard_holds_when_qemu_lets_go_of_the_life_line(void **state)
 		struct error err = { 0 };
 
 		/* through any alias: here through the number itself */
-		file_lock_drop(
-			lock_manager_resource_fd(lock, &image), FILE_LINE_LIFE, file_use_of(mode));
+		file_lock_drop(first_fd_of(lock, &image), FILE_LINE_LIFE, file_use_of(mode));
 		assert_int_equal(lock_seen(path, 0), F_UNLCK);
 		for (other = RESOURCE_READER; other <= RESOURCE_EXCLUSIVE; other++) {
 			if (other != mode || mode == RESOURCE_EXCLUSIVE)
@@ -98,7 +97,7 @@ static void the_life_line_holds_when_the_supervisor_dies(void **state)
 	for (mode = RESOURCE_READER; mode <= RESOURCE_EXCLUSIVE; mode++) {
 		struct lock *lock = held_lock("a", path, mode);
 		struct resource image = fixture_resource(path, mode);
-		int qemus = dup(lock_manager_resource_fd(lock, &image));
+		int qemus = dup(first_fd_of(lock, &image));
 
 		lock_manager_free(lock); /* closes, as death does */
 		for (other = RESOURCE_READER; other <= RESOURCE_EXCLUSIVE; other++) {
@@ -115,7 +114,7 @@ static void the_same_description_is_locked_again_after_a_release(void **state)
 	const char *path = fixture_image("a");
 	struct lock *lock = held_lock("a", path, RESOURCE_EXCLUSIVE);
 	struct resource image = fixture_resource(path, RESOURCE_EXCLUSIVE);
-	int qemus = dup(lock_manager_resource_fd(lock, &image));
+	int qemus = dup(first_fd_of(lock, &image));
 
 	(void)state;
 	assert_int_equal(lock_manager_release(lock, NULL, NULL), 0);
@@ -206,7 +205,7 @@ static void one_resource_can_be_given_back_and_forgotten(void **state)
 	assert_int_equal(lock_manager_acquire(lock, 0, NULL, NULL), 0);
 	assert_int_equal(lock_manager_release(lock, &only, NULL), 0);
 	assert_int_equal(lock_manager_release(lock, &only, NULL), 0);
-	assert_int_equal(lock_manager_resource_fd(lock, &only), -1);
+	assert_int_equal(first_fd_of(lock, &only), -1);
 	assert_int_equal(fixture_count_fds(), fds); /* two came, two went */
 	assert_int_equal(lock_seen(path, 2), F_UNLCK);
 	assert_true(record_says(path, " held=0 "));

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lock_fixture.h"
 #include "locking/lock_manager.h"
 
 static const char *const names[] = { "file", "nop" };
@@ -72,7 +73,7 @@ static void the_nop_driver_accepts_everything_and_holds_nothing(void **state)
 	assert_int_equal(lock_manager_verify(lock, "file/1", NULL), -22);
 	assert_int_equal(lock_manager_descriptors(lock, &fds, &n, NULL), 0);
 	assert_int_equal(n, 0);
-	assert_int_equal(lock_manager_resource_fd(lock, &disk), -1);
+	assert_int_equal(first_fd_of(lock, &disk), -1);
 	assert_int_equal(lock_manager_lost_fd(lock), -1);
 	assert_int_equal(lock_manager_adopt(lock, NULL, 0, text, NULL), 0);
 	assert_int_equal(lock_manager_adopt(lock, NULL, 1, text, NULL), -22);
