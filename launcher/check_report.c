@@ -24,27 +24,26 @@ struct finding {
 	bool is_free; /* for this VM, in this mode */
 };
 
-/* Readers go with readers, shared writers with shared writers. */
-static bool would_fit(const struct lock_view *view, enum resource_mode mode)
-{
-	return !view->held || (mode != RESOURCE_EXCLUSIVE && view->mode == mode);
-}
-
 static int look(const struct preparation *p, size_t i, struct finding *ret, struct error *err)
 {
 	const struct lock_driver *driver = lock_manager_find(p->options.lock);
+	struct lock_params params = { 0 };
+	struct lock_look look;
 	int code;
 
 	*ret = (struct finding){
 		.resource = &p->disks.set.items[i],
 		.image = disks_find_image(&p->disks, &p->disks.set.items[i]),
 	};
-	code = lock_manager_look_open(
-		driver, ret->resource->path, ret->image ? ret->image->fd : -1, &ret->view, err);
+	options_fill_lock_params(&p->options, &params);
+	look.params = &params;
+	look.resource = ret->resource;
+	look.fd = ret->image ? ret->image->fd : -1;
+	code = lock_manager_look_at(driver, &look, &ret->view, err);
 	ret->looked = code >= 0;
 	if (!ret->looked)
 		return code;
-	ret->is_free = would_fit(&ret->view, ret->resource->mode);
+	ret->is_free = !ret->view.busy;
 	return 0;
 }
 

@@ -99,6 +99,8 @@ static int note_key(struct reading *reading, const char *key)
 {
 	size_t i;
 
+	if (str_equal(reading->sink->repeatable, key))
+		return 0;
 	for (i = 0; i < reading->keys.n; i++) {
 		if (strcmp(reading->keys.items[i], key) == 0)
 			return error_set(

@@ -22,6 +22,7 @@ const char *config_dir(void);
 struct config_sink {
 	int (*set)(void *data, const char *key, const char *value, struct error *err);
 	void *data;
+	const char *repeatable; /* a key that may be set more than once in a file; may be NULL */
 };
 
 /*

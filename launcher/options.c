@@ -10,11 +10,14 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "locking/lock_driver.h"
 
 void options_finish(struct options *options)
 {
 	free(options->name);
 	free(options->lock);
+	free(options->lockspace);
+	strv_finish(&options->leases);
 	free(options->user);
 	free(options->group);
 	free(options->qmp);
@@ -69,6 +72,14 @@ static int read_command_line(
 		return error_set(err, -EINVAL,
 			"no QEMU was given: 'vmlatch %s [OPTIONS] qemu-system-x86_64 ...'", verb);
 	return 0;
+}
+
+void options_fill_lock_params(const struct options *options, struct lock_params *params)
+{
+	snprintf(params->owner.host, sizeof(params->owner.host), "%s", options->host_name);
+	params->lockspace = options->lockspace;
+	params->lockspace_by_identity = options->lockspace_by_identity;
+	params->device_locks = getenv("VMLATCH_DEVICE_LOCKS");
 }
 
 int options_parse(char **argv, struct options *ret, struct error *err)

@@ -31,8 +31,11 @@ enum release_on {
 
 /* Strings are the options' own; NULL: not given. */
 struct options {
-	char *name; /* valid as a VM name; NULL: find one in QEMU's arguments */
-	char *lock; /* a lock driver; never NULL */
+	char *name;      /* valid as a VM name; NULL: find one in QEMU's arguments */
+	char *lock;      /* a lock driver; never NULL */
+	char *lockspace; /* absolute */
+	bool lockspace_by_identity;
+	struct strv leases;
 	enum option_acquire acquire;
 	int64_t wait_ms;
 	enum option_on_lock_failure on_lock_failure;
@@ -81,6 +84,10 @@ int options_apply_global_config(struct options *options, struct error *err);
  * stand in QEMU's arguments. No such file: 0.
  */
 int options_apply_vm_config(struct options *options, const char *name, struct error *err);
+
+/* What a lock driver must know of them; borrowed from @options. */
+struct lock_params;
+void options_fill_lock_params(const struct options *options, struct lock_params *params);
 
 /* [A-Za-z0-9._-]{1,64}, not "." or "..". */
 bool vm_name_is_valid(const char *name);

@@ -48,7 +48,7 @@ static int take_key(void *data, const char *key, const char *value, struct error
 int options_apply_global_config(struct options *options, struct error *err)
 {
 	struct filling filling = { .options = options, .refused = OPTION_NOT_IN_CONFIG };
-	const struct config_sink sink = { take_key, &filling };
+	const struct config_sink sink = { take_key, &filling, .repeatable = "lease" };
 	_cleanup_(str_finish) struct str path = { 0 };
 	int ret;
 
@@ -72,7 +72,7 @@ int options_apply_vm_config(struct options *options, const char *name, struct er
 		.options = options,
 		.refused = OPTION_NOT_IN_CONFIG | OPTION_NOT_PER_VM,
 	};
-	const struct config_sink sink = { take_key, &filling };
+	const struct config_sink sink = { take_key, &filling, .repeatable = "lease" };
 	_cleanup_(str_finish) struct str path = { 0 };
 
 	str_printf(&path, "%s/vm/%s.conf", config_dir(), name);

@@ -4,6 +4,7 @@
 
 #include "launcher/option_value.h"
 #include "launcher/options.h"
+#include "locking/lease.h"
 
 static unsigned release_word(const char *word, size_t len)
 {
@@ -51,6 +52,21 @@ static int set_release_on(
 	return 0;
 }
 
+static int add_lease(
+	const struct option_spec *spec, void *base, const char *value, struct error *err)
+{
+	struct options *options = base;
+	struct lease lease;
+	int ret = lease_from_text(value, &lease, err);
+
+	(void)spec;
+	if (ret < 0)
+		return ret;
+	if (strv_add(&options->leases, value) < 0)
+		return error_set(err, -ENOMEM, "out of memory");
+	return 0;
+}
+
 #define ROW(member, setter) .set = (setter), .offset = offsetof(struct options, member)
 
 static const struct option_spec specs[] = {
@@ -58,6 +74,14 @@ static const struct option_spec specs[] = {
 		ROW(name, option_set_vm_name), .rules = OPTION_NOT_PER_VM },
 	{ "lock", "DRIVER", "how disks are locked: file (default) or nop",
 		ROW(lock, option_set_module) },
+	{ "lockspace", "DIR", "lock files in this (shared) directory too",
+		ROW(lockspace, option_set_path) },
+	{ "lockspace-name", "path|identity",
+		"what a lock file is named by: the image's path (default) or its inode",
+		ROW(lockspace_by_identity, option_set_switch),
+		.words = (const char *const[]){ "path", "identity" } },
+	{ "lease", "SPACE:KEY[:PATH[:OFFSET]]", "an explicit lease too; may be repeated",
+		ROW(leases, add_lease) },
 	{ "acquire", "start|resume", "lock before QEMU starts, or before the guest runs",
 		ROW(acquire, option_set_word),
 		.words = (const char *const[]){ "", "start", "resume", NULL } },

@@ -10,9 +10,6 @@
 #include "locking/lease.h"
 #include "locking/stamp.h"
 
-/* Where this host keeps the lock files of its block devices. */
-#define DEVICE_LOCKS "/run/lock/vmlatch"
-
 /*
  * Locks on the images themselves, without a daemon: see file_lock.h for the
  * bytes, file_image.h for one image, file_record.h for what is written down.
@@ -33,15 +30,6 @@ static void file_destroy(struct lock *lock)
 	free(locks);
 }
 
-static int spaces_copy(struct file_spaces *spaces, const struct lock_params *params)
-{
-	spaces->by_identity = params->lockspace_by_identity;
-	spaces->devices = strdup(params->device_locks ? params->device_locks : DEVICE_LOCKS);
-	if (params->lockspace)
-		spaces->lockspace = strdup(params->lockspace);
-	return !spaces->devices || (params->lockspace && !spaces->lockspace) ? -ENOMEM : 0;
-}
-
 static int file_create(const struct lock_params *params, struct lock **ret, struct error *err)
 {
 	struct file_locks *locks = calloc(1, sizeof(*locks));
@@ -52,7 +40,7 @@ static int file_create(const struct lock_params *params, struct lock **ret, stru
 	locks->watch = -1;
 	locks->owner = params->owner;
 	locks->rights.credentials = params->credentials;
-	if (spaces_copy(&locks->spaces, params) < 0) {
+	if (file_spaces_init(&locks->spaces, params) < 0) {
 		file_destroy(&locks->base);
 		return error_set(err, -ENOMEM, "no memory for locks");
 	}

@@ -172,14 +172,18 @@ static int nop_status(struct lock *lock, const struct resource *resource, struct
 	return 0;
 }
 
-static int nop_look(const char *path, int fd, struct lock_view *ret, struct error *err)
+static int nop_look(const struct lock_look *look, struct lock_view *ret, struct error *err)
 {
+	const char *path = look->resource->path;
 	struct stat info;
 
-	if ((fd < 0 ? stat(path, &info) : fstat(fd, &info)) < 0)
+	*ret = (struct lock_view){ 0 };
+	if (look->resource->kind == RESOURCE_LEASE)
+		return 0;
+	if ((look->fd < 0 ? stat(path, &info) : fstat(look->fd, &info)) < 0)
 		return error_status(
 			err, error_set(err, -errno, "%s: %s", path, strerror(errno)), 66);
-	*ret = (struct lock_view){ .id = resource_identity_of(&info) };
+	ret->id = resource_identity_of(&info);
 	return 0;
 }
 

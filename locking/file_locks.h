@@ -50,4 +50,4 @@ int file_driver_descriptors(
 	struct lock *lock, struct lock_descriptor **ret, size_t *n, struct error *err);
 int file_driver_adopt(
 	struct lock *lock, const int *fds, size_t n, const char *state, struct error *err);
-int file_driver_look(const char *path, int fd, struct lock_view *ret, struct error *err);
+int file_driver_look(const struct lock_look *look, struct lock_view *ret, struct error *err);

@@ -1,61 +1,144 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/cleanup.h"
-#include "locking/file_lock.h"
 #include "locking/file_locks.h"
 #include "locking/file_open.h"
-#include "locking/file_record.h"
 #include "locking/holder.h"
 
-/* What others hold on an image, seen from outside: nothing is locked or written. */
+/*
+ * What others hold on a resource, seen from outside, in each of its places. Nothing
+ * is locked, made or written.
+ */
 
-static int look_at(int fd, const char *path, struct lock_view *view, struct error *err)
+/* Somebody holds it here. The first place that knows his name counts. */
+static void note_holder(const struct file_place *place, const struct file_record_home home,
+	const struct lock_owner *self, struct lock_view *view)
 {
-	struct file_record_home home = { fd, FILE_RECORD_FORM_ATTRIBUTE };
-	struct holder_query query = {
-		.fd = fd, .use = FILE_USE_EXCLUSIVE, .home = home, .id = view->id
+	const struct holder_query query = {
+		.fd = place->life,
+		.use = FILE_USE_EXCLUSIVE,
+		.home = home,
+		.id = view->id,
 	};
+
+	if (view->holder.source == LOCK_HOLDER_UNKNOWN)
+		holder_find(&query, self, &view->holder);
+}
+
+/* Who names a lock file itself has its record read as such. */
+static struct file_record_home home_of(
+	const struct file_place *place, const struct resource_identity *id, const char *boot_id)
+{
+	struct file_record_home home = file_place_record_home(place), text = home;
+	struct record record;
+
+	text.form = FILE_RECORD_FORM_TEXT;
+	if (home.form == FILE_RECORD_FORM_ATTRIBUTE &&
+		file_record_read(home, id, boot_id, &record) != 0 &&
+		file_record_read(text, id, boot_id, &record) == 0)
+		return text;
+	return home;
+}
+
+static int place_look(const struct file_place *place, struct lock_view *view, struct error *err)
+{
 	struct lock_owner self = { 0 };
+	struct file_record_home home;
+	enum resource_mode mode;
 	struct record record;
 	struct flock lock;
 	int ret;
 
 	process_boot_id(self.boot_id); /* without it no record of this boot is checked further */
+	home = home_of(place, &view->id, self.boot_id);
 	ret = file_record_read(home, &view->id, self.boot_id, &record);
-	view->recordable = ret == 0 || ret == FILE_RECORD_NONE;
-	view->generation = ret == 0 ? record.generation : 0;
-	ret = file_lock_look(fd, &view->mode, &lock);
+	view->recordable |= ret == 0 || ret == FILE_RECORD_NONE;
+	if (ret == 0 && record.generation > view->generation)
+		view->generation = record.generation;
+	ret = file_lock_look(place->life, &mode, &lock);
 	if (ret < 0 && !file_lock_is_unsupported(ret))
-		return error_set(err, ret, "%s: look at its locks: %s", path, strerror(-ret));
-	view->lockable = ret >= 0;
-	view->held = ret > 0;
-	if (view->held)
-		holder_find(&query, &self, &view->holder);
+		return error_set(
+			err, ret, "%s: look at its locks: %s", place->path, strerror(-ret));
+	view->lockable |= ret >= 0;
+	if (ret <= 0)
+		return 0;
+	if (!view->held)
+		view->mode = mode;
+	view->held = true;
+	view->busy |= file_lock_conflict(place->life, place->use, &lock) > 0;
+	note_holder(place, home, &self, view);
 	return 0;
 }
 
-/* What a reader needs is enough to see everything; the path stays the caller's. */
-static int look_at_path(const char *path, struct lock_view *view, struct error *err)
+/* A lock file that is not there, or that we may not see, is nobody's for us. */
+static int lock_file_look(struct file_place *place, struct lock_view *view, struct error *err)
 {
-	_cleanup_(closep) int fd = file_open(path, false, &view->id, err);
+	struct stat info;
 
-	return fd < 0 ? fd : look_at(fd, path, view, err);
+	if (lstat(place->path, &info) < 0 || !S_ISREG(info.st_mode))
+		return 0;
+	place->life = open(place->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (place->life < 0)
+		return 0;
+	return place_look(place, view, err);
 }
 
-static int look_at_open(const char *path, int fd, struct lock_view *view, struct error *err)
+static int image_look(struct file_image *image, const struct file_spaces *spaces,
+	struct lock_view *view, struct error *err)
 {
-	int code = file_open_check(path, fd, &view->id, err);
+	size_t i = image->n_places;
+	int ret = i ? place_look(&image->places[0], view, err) : 0;
 
-	return code < 0 ? code : look_at(fd, path, view, err);
+	view->lockable |= i == 0;
+	view->recordable |= i == 0;
+	if (ret == 0)
+		ret = file_spaces_derive(spaces, image, err);
+	for (; i < image->n_places && ret == 0; i++)
+		ret = lock_file_look(&image->places[i], view, err);
+	return ret;
 }
 
-int file_driver_look(const char *path, int fd, struct lock_view *ret, struct error *err)
+/* What a reader needs is enough to see everything. */
+static int image_open_to_look(struct file_image *image, int fd, struct error *err)
 {
+	struct file_place *place = &image->places[0];
+	int ret;
+
+	if (image->resource.kind != RESOURCE_DISK)
+		return 0;
+	if (fd < 0) {
+		ret = place->life = file_open(place->path, false, &place->id, err);
+	} else {
+		ret = file_open_check(place->path, fd, &place->id, err);
+		place->life = ret < 0 ? -1 : fd;
+	}
+	image->resource.id = place->id;
+	return ret < 0 ? ret : 0;
+}
+
+int file_driver_look(const struct lock_look *look, struct lock_view *ret, struct error *err)
+{
+	_cleanup_(file_spaces_finish) struct file_spaces spaces = { 0 };
 	struct lock_view view = { 0 };
-	int code = fd < 0 ? look_at_path(path, &view, err) : look_at_open(path, fd, &view, err);
+	struct file_rights rights = { 0 };
+	struct file_image image;
+	int code = file_spaces_init(&spaces, look->params);
 
+	if (code == 0)
+		code = file_image_init(&image, look->resource, &rights);
+	if (code < 0)
+		return error_set(err, code, "no memory for a look at %s", look->resource->path);
+	code = image_open_to_look(&image, look->fd, err);
+	view.id = image.resource.id;
+	if (code == 0)
+		code = image_look(&image, &spaces, &view, err);
+	if (look->fd >= 0)
+		image.places[0].life = -1; /* the caller's */
+	file_image_finish(&image);
 	if (code == 0)
 		*ret = view;
 	return code;

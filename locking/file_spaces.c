@@ -16,6 +16,22 @@
 #include "locking/lease.h"
 #include "locking/path_hash.h"
 
+/* Where this host keeps the lock files of its block devices. */
+#define DEVICE_LOCKS "/run/lock/vmlatch"
+
+int file_spaces_init(struct file_spaces *spaces, const struct lock_params *params)
+{
+	const char *devices = params && params->device_locks ? params->device_locks : DEVICE_LOCKS;
+	const char *lockspace = params ? params->lockspace : NULL;
+
+	*spaces = (struct file_spaces){
+		.lockspace = lockspace ? strdup(lockspace) : NULL,
+		.by_identity = params && params->lockspace_by_identity,
+		.devices = strdup(devices),
+	};
+	return !spaces->devices || (lockspace && !spaces->lockspace) ? -ENOMEM : 0;
+}
+
 void file_spaces_finish(struct file_spaces *spaces)
 {
 	free(spaces->lockspace);

@@ -23,6 +23,8 @@ struct file_spaces {
 	char *devices;
 };
 
+/* From what a lock object is made with (NULL: nothing is known). 0 or -ENOMEM. */
+int file_spaces_init(struct file_spaces *spaces, const struct lock_params *params);
 void file_spaces_finish(struct file_spaces *spaces);
 
 /*

@@ -106,9 +106,15 @@ struct lock_descriptor {
 	bool inherit; /* QEMU must have it (this very description) for as long as it lives */
 };
 
-/* What can be seen of a path's locks without taking one. */
+/* What is looked at, without taking a lock. */
+struct lock_look {
+	const struct lock_params *params; /* as for create; NULL: none are known */
+	const struct resource *resource;
+	int fd; /* its file, if the caller has it open for reading; else -1 */
+};
 struct lock_view {
 	struct resource_identity id;
+	bool busy; /* a lock in the resource's mode would be refused */
 	bool held;
 	enum resource_mode mode;   /* if held */
 	struct lock_holder holder; /* without a scan of /proc: holder_process.h */
@@ -243,10 +249,6 @@ struct lock_driver {
 	/* Of one of our resources, found by path or identity. 0 or -ENOENT. */
 	int (*status)(struct lock *lock, const struct resource *resource, struct lock_status *ret);
 
-	/*
-	 * What can be seen of @path without taking a lock. 0 or -errno.
-	 *
-	 * @fd	that file, if the caller has it open for reading; else -1
-	 */
-	int (*look)(const char *path, int fd, struct lock_view *ret, struct error *err);
+	/* What can be seen of a resource without taking a lock. 0 or -errno. */
+	int (*look)(const struct lock_look *look, struct lock_view *ret, struct error *err);
 };

@@ -101,11 +101,17 @@ int lock_manager_status(struct lock *lock, const struct resource *resource, stru
 int lock_manager_look(const struct lock_driver *driver, const char *path, struct lock_view *ret,
 	struct error *err)
 {
-	return driver->look(path, -1, ret, err);
+	const struct resource disk = {
+		.kind = RESOURCE_DISK,
+		.mode = RESOURCE_EXCLUSIVE,
+		.path = (char *)path,
+	};
+
+	return driver->look(&(struct lock_look){ .resource = &disk, .fd = -1 }, ret, err);
 }
 
-int lock_manager_look_open(const struct lock_driver *driver, const char *path, int fd,
+int lock_manager_look_at(const struct lock_driver *driver, const struct lock_look *look,
 	struct lock_view *ret, struct error *err)
 {
-	return driver->look(path, fd, ret, err);
+	return driver->look(look, ret, err);
 }

@@ -38,5 +38,6 @@ int lock_manager_look(const struct lock_driver *driver, const char *path, struct
 	struct error *err);
 
 /* The same of a file that is open for reading already; @path is for the sentence. */
-int lock_manager_look_open(const struct lock_driver *driver, const char *path, int fd,
+/* The same of any resource: as the slot. */
+int lock_manager_look_at(const struct lock_driver *driver, const struct lock_look *look,
 	struct lock_view *ret, struct error *err);

@@ -54,9 +54,9 @@ static int prepare_locks(struct vm *vm, struct error *err)
 	int ret;
 
 	snprintf(owner->vm, sizeof(owner->vm), "%s", vm->state.name);
-	snprintf(owner->host, sizeof(owner->host), "%s", vm->plan->options->host_name);
 	memcpy(owner->instance, vm->state.instance, sizeof(owner->instance));
 	memcpy(owner->boot_id, vm->state.boot_id, sizeof(owner->boot_id));
+	options_fill_lock_params(vm->plan->options, &vm->lock_params);
 	vm->lock_params.credentials = vm->plan->credentials;
 	ret = domain_lock_new(
 		vm->plan->options->lock, &vm->lock_params, vm->plan->resources, &vm->domain, err);
