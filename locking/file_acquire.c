@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "locking/file_device.h"
 #include "locking/file_locks.h"
 #include "locking/holder.h"
 #include "locking/holder_process.h"
@@ -97,6 +98,11 @@ static int image_prepare(struct file_locks *locks, struct file_image *image, str
 
 	if (image->skipped)
 		return 0;
+	if (file_image_is_device(image) && image->opened_now) {
+		ret = file_device_check_unused(image, err);
+		if (ret < 0)
+			return ret;
+	}
 	ret = file_spaces_derive(&locks->spaces, image, err);
 	return ret < 0 ? ret : file_image_open_places(image, err);
 }
@@ -114,11 +120,13 @@ static int images_take(struct file_locks *locks, struct file_image **busy, struc
 		ret = image_prepare(locks, image, err);
 		if (ret == 0)
 			ret = file_image_take(image, err);
+		image->taken_now = ret == 0;
+		if (ret == 0 && file_image_is_device(image))
+			ret = file_device_check_claim(image, err);
 		if (ret != 0) {
 			*busy = image;
 			return ret;
 		}
-		image->taken_now = true;
 	}
 	return 0;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "locking/file_device.h"
 #include "locking/lock_conflict.h"
 
 int file_image_init(
@@ -61,9 +62,12 @@ int file_image_open(struct file_image *image, struct error *err)
 		return 0;
 	place->use = file_use_of(image->resource.mode);
 	ret = file_place_open(place, err);
-	if (ret == 0)
-		image->resource.id = place->id;
-	return ret;
+	if (ret < 0)
+		return ret;
+	image->resource.id = place->id;
+	if (file_image_is_device(image))
+		file_device_make_canonical(image);
+	return 0;
 }
 
 int file_image_open_places(struct file_image *image, struct error *err)

@@ -14,9 +14,6 @@ static const struct {
 	int code;
 	const char *sentence;
 } refused[] = {
-	{ S_IFBLK, -ENOTSUP,
-		"is a block device, and those cannot be locked yet: use an image file, or run "
-		"without locks by '--lock nop'" },
 	{ S_IFDIR, -EISDIR, "is a directory, not a disk image" },
 	{ S_IFIFO, -EINVAL, "is a FIFO, not a disk image" },
 	{ S_IFSOCK, -EINVAL, "is a socket, not a disk image" },
@@ -29,6 +26,8 @@ static const struct {
 } statuses[] = {
 	{ ENOENT, 66 },
 	{ ENOTDIR, 66 },
+	{ ENXIO, 66 },
+	{ ENODEV, 66 },
 	{ ELOOP, 66 },
 	{ ENAMETOOLONG, 66 },
 	{ EACCES, 77 },

@@ -5,14 +5,13 @@
 #include "locking/resource.h"
 
 /*
- * Open an image to lock it, for reading or (an exclusive lock) for writing too. Only regular files:
- * what a path names is asked before it is opened (to open a FIFO, a watchdog or a tape is to use
- * it), and once more after.
+ * Open an image to lock it, for reading or (an exclusive lock) for writing too. Only regular files
+ * and block devices: what a path names is asked before it is opened (to open a FIFO, a watchdog or
+ * a tape is to use it), and once more after.
  *
  * @ret		whose file it is
  *
- * Returns the descriptor, or -errno with a sentence and its exit status
- * (-ENOTSUP for block devices).
+ * Returns the descriptor, or -errno with a sentence and its exit status.
  */
 int file_open(const char *path, bool write, struct resource_identity *ret, struct error *err);
 

@@ -75,6 +75,7 @@ static int lock_file_open_as_us(
 		.what = kind_names[place->kind],
 		.mode = place->mode,
 		.group = place->group,
+		.host_wide = place->kind == FILE_PLACE_DEVICE,
 	};
 	bool entered = place->rights->entered;
 	int fd, code;

@@ -35,16 +35,47 @@ static int failed(const struct lock_file *file, const char *verb, int code, stru
 	return error_status(err, -code, status);
 }
 
-/* Its directory, which must be there: who mistypes its name would be alone in a new one. */
+static int directory_refuse(
+	const struct lock_file *file, const char *path, const char *why, struct error *err)
+{
+	char name[PATH_SHORT_SIZE];
+
+	error_set(err, -EPERM, "%s: %s %s", file->what, path_short(path, name), why);
+	return error_status(err, -EPERM, EX_NOPERM);
+}
+
+/* Whoever could take files away from it, or put others there, could undo any lock. */
+static int directory_check(
+	const struct lock_file *file, const char *path, const struct stat *info, struct error *err)
+{
+	if ((info->st_mode & S_IWOTH) && !(info->st_mode & S_ISVTX))
+		return directory_refuse(file, path,
+			"can be written by anybody, who could replace files: chmod o-w it", err);
+	if (file->host_wide && info->st_uid != 0 && info->st_uid != geteuid())
+		return directory_refuse(file, path,
+			"belongs to another user, who could replace files: chown root it", err);
+	return 0;
+}
+
+/* For all users, none of whom can touch another's files. */
+static void directory_make(const char *path)
+{
+	if (mkdir(path, 01777) == 0)
+		(void)!chmod(path, 01777); /* whatever the umask */
+}
+
 static int directory_open(const struct lock_file *file, struct stat *info, struct error *err)
 {
 	_cleanup_(freep) char *path = strdup(file->path);
 	_cleanup_(closep) int fd = -1;
 	char name[PATH_SHORT_SIZE];
+	int ret;
 
 	if (!path)
 		return error_set(err, -ENOMEM, "no memory for %s", file->what);
 	*strrchr(path, '/') = '\0';
+	if (file->host_wide)
+		directory_make(path);
 	fd = open(*path ? path : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, info) < 0) {
 		int code = errno;
@@ -53,12 +84,8 @@ static int directory_open(const struct lock_file *file, struct stat *info, struc
 			strerror(code), code == ENOENT ? " (make it first, for all hosts)" : "");
 		return error_status(err, -code, code == EACCES ? EX_NOPERM : EX_UNAVAILABLE);
 	}
-	if ((info->st_mode & S_IWOTH) && !(info->st_mode & S_ISVTX)) {
-		error_set(err, -EPERM, "%s: anybody could replace files in %s: chmod o-w it",
-			file->what, path_short(path, name));
-		return error_status(err, -EPERM, EX_NOPERM);
-	}
-	return take_fd(&fd);
+	ret = directory_check(file, path, info, err);
+	return ret < 0 ? ret : take_fd(&fd);
 }
 
 /* What is not there yet is fine; anything but a plain file is not even opened. */

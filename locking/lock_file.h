@@ -18,10 +18,12 @@ struct lock_file {
 	const char *what; /* for people: "lockspace", "lease" */
 	mode_t mode;      /* if it has to be made */
 	gid_t group;      /* likewise; also who of this group has made it is trusted. -1: none */
+	bool host_wide;   /* its directory is this host's: made for all users if it is missing */
 };
 
 /*
- * Open it, and make it if it is missing (not its directory).
+ * Open it, and make it if it is missing. Not its directory: who mistypes a
+ * lockspace's name would be alone in a new one (but see host_wide).
  *
  * @write	for a write lock
  *

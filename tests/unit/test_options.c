@@ -147,8 +147,11 @@ static void a_wrong_command_line_is_64_with_a_sentence(void **state)
 	expect_refused(ARGV("run", "--"), EX_USAGE, "no QEMU was given");
 	expect_refused(ARGV("check", "--wait", "1"), EX_USAGE, "vmlatch check [OPTIONS] qemu");
 	expect_refused(ARGV("run", "--lok", "file", "q"), EX_USAGE, "did you mean --lock?");
-	expect_refused(ARGV("run", "--lockspace", "/x", "q"), EX_USAGE, "no option --lockspace");
-	expect_refused(ARGV("run", "--lease", "a:b", "q"), EX_USAGE, "no option --lease");
+	expect_refused(ARGV("run", "--lockspace-name", "inode", "q"), EX_USAGE, "path|identity");
+	expect_refused(ARGV("run", "--lease", "a", "q"), EX_USAGE, "needs SPACE:KEY");
+	expect_refused(ARGV("run", "--lease", "a/b:c", "q"), EX_USAGE, "without '/'");
+	expect_refused(ARGV("run", "--lease", "a:..", "q"), EX_USAGE, "no '.' in front");
+	expect_refused(ARGV("run", "--lease", "a:b:c", "q"), EX_USAGE, "begin with '/'");
 	expect_refused(ARGV("run", "--in-place", "q"), EX_USAGE, "no option --in-place");
 	expect_refused(ARGV("run", "--json", "q"), EX_USAGE, "no option --json");
 	expect_refused(ARGV("run", "-m", "1", "q"), EX_USAGE, "vmlatch run qemu-system-x86_64 -m");
