@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "launcher/exit_status.h"
 #include "launcher/vm/graph.h"
+#include "launcher/vm/loss.h"
 #include "launcher/vm/monitor.h"
 #include "launcher/vm/refusal.h"
 
@@ -50,6 +51,7 @@ static void adopt(struct vm *vm, struct spawn_report *report)
 		return;
 	}
 	report->n_fds = 0; /* they are the lock object's now */
+	loss_watch(vm, domain_lock_lost_fd(vm->domain));
 	resource_set_finish(&vm->state.resources);
 	ret = resource_set_copy(&vm->state.resources, domain_lock_resources(vm->domain));
 	if (ret == 0 && !vm->plan->incoming) /* QEMU inherits them */

@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "launcher/vm/graph.h"
 #include "launcher/vm/locks_job.h"
+#include "launcher/vm/loss.h"
 #include "launcher/vm/refusal.h"
 
 /* Past this taking the locks counts as failed, whatever comes of it later. */
@@ -113,6 +114,7 @@ static int run_lock(struct locks_job *job, struct error *err)
 	ret = domain_lock_process_resume(job->vm->domain, job->force_stale, &job->conflict, err);
 	if (ret != 0)
 		return ret;
+	job->lost_fd = domain_lock_lost_fd(job->vm->domain);
 	job->lines_result = add_reopened(job->vm->domain, &job->images);
 	if (job->lines_result == 0)
 		job->lines_result = life_lines_copy(job->vm->domain, &job->images, &job->lines);
@@ -193,6 +195,7 @@ static void done_lock(struct locks_job *job, int result, const struct error *err
 		vm_post(vm, SUP_EV_REFUSED);
 		return;
 	}
+	loss_watch(vm, job->lost_fd);
 	vm_post(vm, vm->unchecked ? SUP_EV_ACQUIRED_NEW : SUP_EV_ACQUIRED);
 	if (vm->unchecked && (vm->sup == SUP_CHECKING || vm->sup == SUP_RUNNING))
 		plant_new(job);

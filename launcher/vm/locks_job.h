@@ -27,6 +27,7 @@ struct locks_job {
 	struct life_lines lines;
 	int lines_result;              /* of copying them: what is locked stays locked */
 	struct resource_set resources; /* what is attached now */
+	int lost_fd;                   /* after what may have brought one, else 0 */
 };
 
 /* Queue a copy of @job, which owns what @job owned. 0 or -errno: then the caller still does. */

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "launcher/vm/locks.h"
 #include "launcher/vm/locks_job.h"
+#include "launcher/vm/loss.h"
 #include "launcher/vm/refusal.h"
 
 /* The lock calls that somebody waits for: attach, detach, inquire, the end. */
@@ -91,6 +92,7 @@ static int run_attach(struct locks_job *job, struct error *err)
 	int ret;
 
 	ret = domain_lock_disk_attach(domain, &job->images, &job->conflict, err);
+	job->lost_fd = domain_lock_lost_fd(domain);
 	if (ret == 0)
 		ret = take_stock(job, err);
 	if (ret == 0 && domain_lock_state(domain) == DOMAIN_LOCK_HELD)
@@ -151,6 +153,7 @@ static void done_attach(struct locks_job *job, int result, const struct error *e
 		answer(job, result, words.text);
 		return;
 	}
+	loss_watch(job->vm, job->lost_fd);
 	attaching = calloc(1, sizeof(*attaching));
 	if (!attaching || find_added(job->vm, &job->images, &attaching->added) < 0) {
 		if (attaching)

@@ -161,6 +161,7 @@ int vm_run(const struct vm_plan *plan, struct rundir *rundir)
 		.child = { .pidfd = -1, .socket = -1 },
 		.monitor_listen_fd = -1,
 		.signal_fd = -1,
+		.lost_fd = -1,
 		.stay = plan->user_stopped,
 		.unchecked = plan->incoming,
 	};
