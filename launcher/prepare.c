@@ -2,16 +2,14 @@
 #include "launcher/prepare.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
-#include "locking/lease.h"
+#include "launcher/lease_resource.h"
 #include "locking/lock_manager.h"
 
 void preparation_finish(struct preparation *preparation)
@@ -133,43 +131,12 @@ static bool decide_verified(const struct preparation *p)
 	return line->monitors.n == 0;
 }
 
-/* One name for one lease: with its place, and that without links. The caller's; NULL: no memory. */
-static char *lease_name(const struct lease *lease, const char *lockspace)
-{
-	const char *given = lease->path[0] ? lease->path : lockspace;
-	_cleanup_(freep) char *real = given ? realpath(given, NULL) : NULL;
-	_cleanup_(str_finish) struct str name = { 0 };
-
-	str_printf(&name, "%s:%s", lease->space, lease->key);
-	if (given)
-		str_printf(&name, ":%s", real ? real : given);
-	if (lease->offset)
-		str_printf(&name, ":%" PRIu64, lease->offset);
-	return str_take(&name);
-}
-
 static int add_lease(struct preparation *p, const char *text, struct error *err)
 {
-	_cleanup_(freep) char *origin = NULL;
-	_cleanup_(freep) char *name = NULL;
-	struct resource resource = { .kind = RESOURCE_LEASE, .mode = RESOURCE_EXCLUSIVE };
-	struct lease lease;
-	int ret = lease_from_text(text, &lease, err);
+	_cleanup_(str_finish) struct str origin = { 0 };
 
-	if (ret < 0)
-		return ret;
-	if (!lease.path[0] && !p->options.lockspace && strcmp(p->options.lock, "file") == 0) {
-		error_set(err, -EINVAL,
-			"--lease %s: say where it is, as in %s:/DIRECTORY, or give --lockspace",
-			text, text);
-		return error_status(err, -EINVAL, EX_USAGE);
-	}
-	name = lease_name(&lease, p->options.lockspace);
-	if (asprintf(&origin, "--lease %s", text) < 0)
-		origin = NULL;
-	resource.path = name;
-	resource.origin = origin;
-	return name && origin ? resource_set_add(&p->disks.set, &resource, NULL) : -ENOMEM;
+	str_printf(&origin, "--lease %s", text);
+	return lease_resource_add(text, origin.text, &p->options, &p->disks.set, err);
 }
 
 static int add_leases(struct preparation *p, struct error *err)

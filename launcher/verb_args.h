@@ -15,13 +15,14 @@ struct verb_args {
 	bool watch;
 	bool follow;
 	bool force_stale;
+	bool readonly;
 	int64_t timeout_ms;
 	uint64_t since;
 };
 
 /* The rows of the verbs' options. */
 extern const struct option_table json_options, list_options, events_options, resume_options,
-	stop_options;
+	stop_options, attach_options;
 
 /* 0 or -errno with a sentence and status 64. */
 int verb_args_parse(char **argv, struct verb_args *ret, struct error *err);

@@ -7,8 +7,8 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
-#include "launcher/vm/control_disk.h"
 #include "launcher/vm/control_goal.h"
+#include "launcher/vm/control_resource.h"
 #include "launcher/vm/locks.h"
 #include "launcher/vm/monitor.h"
 #include "qmp/message.h"
@@ -143,6 +143,7 @@ static void do_events(struct vm *vm, struct qmp_request *request)
 }
 
 /* Each command, and the arguments that it takes. */
+#define N_ARGUMENTS 3
 static const struct {
 	const char *name;
 	void (*handle)(struct vm *vm, struct qmp_request *request);
@@ -150,7 +151,7 @@ static const struct {
 		const char *name;
 		json_type type;
 		bool needed;
-	} arguments[2];
+	} arguments[N_ARGUMENTS];
 } commands[] = {
 	{ "query-status", pass_to_qemu, { { NULL } } },
 	{ "stop", do_stop, { { NULL } } },
@@ -161,7 +162,8 @@ static const struct {
 	{ "vmlatch-release", do_release, { { NULL } } },
 	{ "vmlatch-acquire", do_acquire, { { "force-stale", JSON_TRUE, false } } },
 	{ "vmlatch-attach", control_attach,
-		{ { "kind", JSON_STRING, true }, { "path", JSON_STRING, true } } },
+		{ { "kind", JSON_STRING, true }, { "path", JSON_STRING, true },
+			{ "readonly", JSON_TRUE, false } } },
 	{ "vmlatch-detach", control_detach,
 		{ { "kind", JSON_STRING, true }, { "path", JSON_STRING, true } } },
 	{ "vmlatch-events", do_events, { { "since", JSON_INTEGER, false } } },
@@ -179,7 +181,7 @@ static int check_arguments(struct qmp_request *request, size_t command)
 	json_t *arguments = qmp_request_arguments(request), *value;
 	size_t known = 0, i;
 
-	for (i = 0; i < 2 && commands[command].arguments[i].name; i++) {
+	for (i = 0; i < N_ARGUMENTS && commands[command].arguments[i].name; i++) {
 		const char *name = commands[command].arguments[i].name;
 
 		value = json_object_get(arguments, name);

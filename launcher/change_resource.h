@@ -2,5 +2,5 @@
 #pragma once
 
 /* What 'attach' and 'detach' have in common: all but the command. */
-enum disk_change { DISK_ATTACH, DISK_DETACH };
-int change_disk(char **argv, enum disk_change change);
+enum resource_change { RESOURCE_ATTACH, RESOURCE_DETACH };
+int change_resource(char **argv, enum resource_change change);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "launcher/vm/control_disk.h"
+#include "launcher/vm/control_resource.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "launcher/disks/disks.h"
+#include "launcher/lease_resource.h"
 #include "launcher/vm/block_nodes.h"
 #include "launcher/vm/control.h"
 #include "launcher/vm/control_goal.h"
@@ -19,14 +20,15 @@
  * The images of the disk are found on the lock thread (reading a header may
  * hang as any lock call may), then locked in a second job.
  */
-struct disk_call {
+struct change_call {
 	struct vm *vm;
 	struct qmp_request *request;
 	struct resource_set images;
+	bool readonly;
 	const char *what;
 };
 
-static void call_free(struct disk_call *call)
+static void call_free(struct change_call *call)
 {
 	resource_set_finish(&call->images);
 	free(call);
@@ -34,7 +36,7 @@ static void call_free(struct disk_call *call)
 
 static void on_done(void *data, const struct locks_result *result)
 {
-	struct disk_call *call = data;
+	struct change_call *call = data;
 	size_t i;
 
 	if (result->code != 0) {
@@ -56,26 +58,31 @@ static void on_done(void *data, const struct locks_result *result)
 static int check_lockable(const struct vm *vm, const struct resource_set *images, struct error *err)
 {
 	const struct lock_driver *driver = lock_manager_find(vm->plan->options->lock);
+	struct lock_look look = { .params = &vm->lock_params, .fd = -1 };
 	struct lock_view view;
 	size_t i;
 	int ret;
 
 	for (i = 0; i < images->n; i++) {
-		ret = lock_manager_look(driver, images->items[i].path, &view, err);
+		look.resource = &images->items[i];
+		ret = lock_manager_look_at(driver, &look, &view, err);
 		if (ret < 0 && ret != -EACCES && ret != -EPERM)
 			return ret;
 	}
 	return 0;
 }
 
+/* A disk with its backing files, or one file of a chain. */
 static int run_find_images(struct locks_job *job, struct error *err)
 {
+	const struct change_call *call = job->data;
 	struct disks_params params = {
-		.readonly_locks = job->vm->plan->options->readonly_locks,
+		.readonly_locks = job->vm->plan->options->readonly_locks || call->readonly,
 		.credentials = job->vm->plan->credentials,
 	};
 	_cleanup_(disks_finish) struct disks disks = { 0 };
-	int ret = disks_from_path(job->text, RESOURCE_EXCLUSIVE, &params, &disks, err);
+	enum resource_mode mode = call->readonly ? RESOURCE_READER : RESOURCE_EXCLUSIVE;
+	int ret = disks_from_path(job->text, mode, &params, &disks, err);
 
 	if (ret < 0)
 		return ret;
@@ -91,9 +98,34 @@ static int run_find_images(struct locks_job *job, struct error *err)
 	return 0;
 }
 
+static int run_find_image(struct locks_job *job, struct error *err)
+{
+	const struct change_call *call = job->data;
+	struct resource image = {
+		.kind = RESOURCE_DISK,
+		.mode = call->readonly ? RESOURCE_READER : RESOURCE_EXCLUSIVE,
+		.path = job->text,
+	};
+	struct stat info;
+
+	if (stat(job->text, &info) < 0)
+		return error_set(err, -errno, "%s: %s", job->text, strerror(errno));
+	image.id = resource_identity_of(&info);
+	if (resource_set_add(&job->images, &image, NULL) < 0)
+		return error_set(err, -ENOMEM, "out of memory");
+	return check_lockable(job->vm, &job->images, err);
+}
+
+static int run_find_lease(struct locks_job *job, struct error *err)
+{
+	int ret = lease_resource_add(job->text, NULL, job->vm->plan->options, &job->images, err);
+
+	return ret < 0 ? ret : check_lockable(job->vm, &job->images, err);
+}
+
 static void done_find_images(struct locks_job *job, int result, const struct error *err)
 {
-	struct disk_call *call = job->data;
+	struct change_call *call = job->data;
 
 	if (result < 0) {
 		qmp_request_fail(call->request, NULL, "%s", err->text);
@@ -108,7 +140,7 @@ static void done_find_images(struct locks_job *job, int result, const struct err
 /* A disk that QEMU still uses keeps its lock: the guest could go on writing. */
 static void on_nodes(void *data, const struct qmp_reply *reply)
 {
-	struct disk_call *call = data;
+	struct change_call *call = data;
 	struct vm *vm = call->vm;
 	const struct resource *image = &call->images.items[0];
 	const char *node;
@@ -145,6 +177,8 @@ static int run_find_attached(struct locks_job *job, struct error *err)
 	for (i = 0; i < all->n; i++) {
 		const struct resource *each = &all->items[i];
 
+		if (each->kind != RESOURCE_DISK)
+			continue;
 		if (strcmp(each->path, job->text) == 0 ||
 			(there && resource_identity_is(&each->id, &info)))
 			return resource_set_add(&job->images, each, NULL);
@@ -152,9 +186,39 @@ static int run_find_attached(struct locks_job *job, struct error *err)
 	return 0;
 }
 
+static int run_find_attached_lease(struct locks_job *job, struct error *err)
+{
+	_cleanup_(resource_set_finish) struct resource_set named = { 0 };
+	const struct resource *member;
+	int ret = lease_resource_add(job->text, NULL, job->vm->plan->options, &named, err);
+
+	if (ret < 0)
+		return ret;
+	member = resource_set_find(domain_lock_resources(job->vm->domain), &named.items[0]);
+	return member ? resource_set_add(&job->images, member, NULL) : 0;
+}
+
+/* QEMU knows nothing of leases. */
+static void done_find_attached_lease(struct locks_job *job, int result, const struct error *err)
+{
+	struct change_call *call = job->data;
+
+	call->images = job->images;
+	job->images = (struct resource_set){ 0 };
+	if (result == 0 && call->images.n) {
+		locks_detach(job->vm, &call->images, on_done, call);
+		return;
+	}
+	if (result < 0)
+		qmp_request_fail(call->request, NULL, "%s", err->text);
+	else
+		qmp_request_reply(call->request, NULL); /* not attached: nothing to do */
+	call_free(call);
+}
+
 static void done_find_attached(struct locks_job *job, int result, const struct error *err)
 {
-	struct disk_call *call = job->data;
+	struct change_call *call = job->data;
 
 	(void)err;
 	call->images = job->images;
@@ -177,55 +241,79 @@ static void done_find_attached(struct locks_job *job, int result, const struct e
 	call_free(call);
 }
 
-/* The path that the request names, or NULL: it has been answered with what is wrong. */
-static const char *path_argument(struct qmp_request *request)
+/* What can be attached and detached, and how it is found: each a job of the lock thread. */
+static const struct change_kind {
+	const char *name;
+	struct {
+		int (*run)(struct locks_job *job, struct error *err);
+		void (*done)(struct locks_job *job, int result, const struct error *err);
+	} attach, detach;
+	bool is_path;
+} kinds[] = {
+	{ "disk", { run_find_images, done_find_images }, { run_find_attached, done_find_attached },
+		true },
+	{ "image", { run_find_image, done_find_images }, { run_find_attached, done_find_attached },
+		true },
+	{ "lease", { run_find_lease, done_find_images },
+		{ run_find_attached_lease, done_find_attached_lease }, false },
+};
+
+/* The kind that the request names, or NULL: it has been answered with what is wrong. */
+static const struct change_kind *kind_argument(struct qmp_request *request, const char **path)
 {
 	json_t *arguments = qmp_request_arguments(request);
-	const char *path = json_string_value(json_object_get(arguments, "path"));
+	const char *name = json_string_value(json_object_get(arguments, "kind"));
+	size_t i;
 
-	if (strcmp(json_string_value(json_object_get(arguments, "kind")), "disk") != 0)
-		qmp_request_fail(request, NULL, "only a disk can be attached: kind must be 'disk'");
-	else if (path[0] != '/')
-		qmp_request_fail(request, NULL, "the path '%s' is not absolute", path);
-	else
-		return path;
+	*path = json_string_value(json_object_get(arguments, "path"));
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		if (strcmp(kinds[i].name, name) != 0)
+			continue;
+		if (!kinds[i].is_path || (*path)[0] == '/')
+			return &kinds[i];
+		qmp_request_fail(request, NULL, "the path '%s' is not absolute", *path);
+		return NULL;
+	}
+	qmp_request_fail(request, NULL, "kind must be disk, image or lease, not '%s'", name);
 	return NULL;
 }
 
-/* @job	run and done, which has the call as its data */
-static void start_call(
-	struct vm *vm, struct qmp_request *request, struct locks_job *job, const char *what)
+static void start_call(struct vm *vm, struct qmp_request *request, bool attach)
 {
-	const char *path = path_argument(request);
-	struct disk_call *call;
+	json_t *arguments = qmp_request_arguments(request);
+	struct locks_job job = { .vm = vm };
+	struct change_call *call;
+	const char *path;
+	const struct change_kind *kind = kind_argument(request, &path);
 
-	if (!path)
+	if (!kind)
 		return;
-	call = calloc(1, sizeof(*call));
-	job->vm = vm;
-	job->text = strdup(path);
-	job->data = call;
+	job.run = attach ? kind->attach.run : kind->detach.run;
+	job.done = attach ? kind->attach.done : kind->detach.done;
+	job.text = strdup(path);
+	job.data = call = calloc(1, sizeof(*call));
 	if (call)
-		*call = (struct disk_call){ .vm = vm, .request = request, .what = what };
-	if (call && job->text && locks_job_submit(job) == 0)
+		*call = (struct change_call){
+			.vm = vm,
+			.request = request,
+			.readonly = json_is_true(json_object_get(arguments, "readonly")),
+			.what = attach ? "attached" : "detached",
+		};
+	if (call && job.text && locks_job_submit(&job) == 0)
 		return;
-	free(job->text);
+	free(job.text);
 	free(call);
 	qmp_request_fail(request, NULL, "out of memory");
 }
 
 static void attach_now(struct vm *vm, struct qmp_request *request)
 {
-	struct locks_job job = { .run = run_find_images, .done = done_find_images };
-
-	start_call(vm, request, &job, "attached");
+	start_call(vm, request, true);
 }
 
 static void detach_now(struct vm *vm, struct qmp_request *request)
 {
-	struct locks_job job = { .run = run_find_attached, .done = done_find_attached };
-
-	start_call(vm, request, &job, "detached");
+	start_call(vm, request, false);
 }
 
 void control_attach(struct vm *vm, struct qmp_request *request)
