@@ -88,8 +88,9 @@ class CommandLine(Verbs):
     def test_what_does_not_exist_yet_is_unknown(self):
         for verb in ("qmp", "migrate", "adopt", "doctor"):
             self.expect(64, "", f"vmlatch: there is no verb '{verb}': .*\n", verb, "web1")
-        self.expect(64, "", "vmlatch: 'attach' knows only disks: .*not 'lease'\n",
-                    "attach", "web1", "lease", "a:b")
+        self.expect(64, "", "vmlatch: 'attach' knows disk, image and lease: .*not 'tape'\n",
+                    "attach", "web1", "tape", "a")
+        self.expect(64, "", "vmlatch: lease 'a': needs SPACE:KEY.*\n", "attach", "web1", "lease", "a")
 
     def test_a_slip_is_answered_with_what_was_meant(self):
         self.expect(64, "", "vmlatch: there is no verb 'stauts': did you mean 'status'\\?\n", "stauts")
@@ -402,6 +403,16 @@ class Disks(Verbs):
         self.assertEqual(self.heard(), [
             ("vmlatch-attach", {"kind": "disk", "path": str(FAKE.parent / FAKE.name)}),
             ("vmlatch-detach", {"kind": "disk", "path": "/gone"})])
+
+    def test_images_and_leases_are_passed_on_too(self):
+        self.vm()
+        self.expect(0, "", "", "attach", "web1", "image", FAKE, "--readonly")
+        self.expect(0, "", "", "attach", "web1", "lease", "a:b:/c")
+        self.expect(0, "", "", "detach", "web1", "lease", "a:b")
+        self.assertEqual(self.heard(), [
+            ("vmlatch-attach", {"kind": "image", "path": str(FAKE), "readonly": True}),
+            ("vmlatch-attach", {"kind": "lease", "path": "a:b:/c"}),
+            ("vmlatch-detach", {"kind": "lease", "path": "a:b"})])
 
     def test_a_disk_that_is_not_there_is_66(self):
         self.vm()
