@@ -20,8 +20,9 @@ struct finding {
 	const struct resource *resource;
 	const struct disk_image *image; /* NULL: nothing more is known */
 	struct lock_view view;
-	bool looked;  /* else it cannot be locked */
-	bool is_free; /* for this VM, in this mode */
+	bool looked;    /* else it cannot be locked */
+	bool host_only; /* other hosts do not see the lock */
+	bool is_free;   /* for this VM, in this mode */
 };
 
 static int look(const struct preparation *p, size_t i, struct finding *ret, struct error *err)
@@ -44,6 +45,8 @@ static int look(const struct preparation *p, size_t i, struct finding *ret, stru
 	if (!ret->looked)
 		return code;
 	ret->is_free = !ret->view.busy;
+	ret->host_only = ret->view.id.ino == RESOURCE_INO_DEVICE && !p->options.lockspace &&
+			 !p->options.leases.n && strcmp(p->options.lock, "file") == 0;
 	return 0;
 }
 
@@ -92,6 +95,9 @@ static void print_finding(const struct finding *finding)
 			lock_holder_phrase(&finding->view.holder, holder, sizeof(holder)));
 	printf("\n            named by %s\n",
 		resource->origin ? str_printable(resource->origin, origin, sizeof(origin)) : "?");
+	if (finding->host_only)
+		printf("            a block device: locked on this host only; give --lockspace or "
+		       "--lease if others have it too\n");
 	if (finding->looked && !finding->view.lockable)
 		printf("            its file system has no locks\n");
 	else if (finding->looked && !finding->view.recordable &&
@@ -164,6 +170,8 @@ static json_t *finding_to_json(const struct finding *finding)
 		json_text_set(object, "format", finding->image->format);
 		json_object_set_new(object, "backing", json_boolean(finding->image->backing));
 	}
+	if (finding->host_only)
+		json_object_set_new(object, "host-only", json_true());
 	if (finding->looked && !finding->is_free)
 		json_object_set_new(object, "holder", vm_holder_to_json(&finding->view.holder));
 	return object;

@@ -97,6 +97,7 @@ static int image_look(struct file_image *image, const struct file_spaces *spaces
 	view->recordable |= i == 0;
 	if (ret == 0)
 		ret = file_spaces_derive(spaces, image, err);
+	view->recordable |= image->n_places > i; /* a lock file that is made has room for one */
 	for (; i < image->n_places && ret == 0; i++)
 		ret = lock_file_look(&image->places[i], view, err);
 	return ret;
