@@ -183,6 +183,8 @@ static int generation_raise(struct file_image *image, struct record *record, str
 		place->recordable = ret != FILE_RECORD_NOWHERE;
 		if (ret == 0 && old.generation > record->generation)
 			record->generation = old.generation;
+		if (ret == 0 && place->use == FILE_USE_EXCLUSIVE)
+			record->parts = old.parts;
 	}
 	record->generation++;
 	return 0;
@@ -197,7 +199,10 @@ static int records_write(struct file_image *image, struct record *record, struct
 	for (i = 0; i < image->n_places && ret >= 0; i++) {
 		struct file_place *place = &image->places[i];
 
-		if (place->recordable)
+		if (place->use == FILE_USE_PART_WRITER)
+			ret = file_record_mark_part(
+				file_place_record_home(place), &record->owner, err);
+		else if (place->recordable)
 			ret = file_record_write(
 				file_place_record_home(place), record, &place->record, err);
 		if (ret < 0)

@@ -51,7 +51,7 @@ static const struct {
 
 bool file_use_writes(enum file_use use)
 {
-	return uses[use].type == F_WRLCK;
+	return uses[use].type == F_WRLCK || use == FILE_USE_PART_WRITER;
 }
 
 static int byte_set(int fd, short type, off_t byte)

@@ -36,7 +36,7 @@ static inline enum file_use file_use_of(enum resource_mode mode)
 	return (enum file_use)mode;
 }
 
-/* A write lock needs a descriptor that can write. */
+/* Does it need a descriptor that can write: for a write lock, or to leave a mark? */
 bool file_use_writes(enum file_use use);
 
 enum file_line {

@@ -140,6 +140,25 @@ int file_record_write(
 		strerror(-code));
 }
 
+int file_record_mark_part(
+	struct file_record_home home, const struct lock_owner *owner, struct error *err)
+{
+	static const struct resource_identity any;
+	_cleanup_(freep) char *text = NULL;
+	struct record record;
+	int code = file_record_read(home, &any, owner->boot_id, &record);
+
+	if (code > 0)
+		return 0;
+	if (code == 0) {
+		record.parts++;
+		text = record_put(home, &record, &code);
+	}
+	if (code < 0)
+		return error_set(err, code, "its record cannot be written: %s", strerror(-code));
+	return 0;
+}
+
 void file_record_clear(struct file_record_home home, char *text)
 {
 	char *held = strstr(text, " held=1 ");

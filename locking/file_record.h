@@ -48,6 +48,15 @@ int file_record_read(struct file_record_home home, const struct resource_identit
 int file_record_write(
 	struct file_record_home home, struct record *record, char **text, struct error *err);
 
+/*
+ * Note that a guest may begin to write to a partition of what the record is about.
+ * Without a record nobody has used the whole, and nobody needs to know.
+ *
+ * Returns 0 or -errno with a sentence.
+ */
+int file_record_mark_part(
+	struct file_record_home home, const struct lock_owner *owner, struct error *err);
+
 /* Write that the holder is gone. A failure harms nobody: the lock, not the record, holds. */
 void file_record_clear(struct file_record_home home, char *text);
 

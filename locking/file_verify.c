@@ -44,6 +44,7 @@ static int entry_add_place(
 		.use = place->use,
 		.id = place->id,
 		.generation = record->generation,
+		.parts = record->parts,
 		.path = strdup(place->path),
 	};
 	if (!saved->path)
@@ -129,6 +130,10 @@ int file_driver_inquire(struct lock *lock, char **ret, struct error *err)
 static bool record_is_kept(
 	const struct saved_place *saved, const struct record *now, const struct lock_owner *owner)
 {
+	bool of_a_part = saved->use == FILE_USE_PART_READER || saved->use == FILE_USE_PART_WRITER;
+
+	if (now->parts != saved->parts && !of_a_part)
+		return false;
 	if (now->generation == saved->generation)
 		return str_equal(now->owner.instance, saved->instance);
 	return now->generation == saved->generation + 1 &&

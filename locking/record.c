@@ -26,6 +26,8 @@ void record_to_text(const struct record *record, struct str *out)
 
 	str_reserve(out, USUAL_SIZE);
 	key_append_u64(out, "vmlatch 1 gen=", record->generation);
+	if (record->parts)
+		key_append_u64(out, " parts=", record->parts);
 	key_append_u64(out, " id=", record->id.dev);
 	key_append_u64(out, ":", record->id.ino);
 	key_append_u64(out, " held=", record->held);
@@ -85,6 +87,17 @@ static int cut_owner(struct word *rest, struct lock_owner *ret)
 	return cut_name(rest, "vm", ret->vm);
 }
 
+/* Only a whole disk's has them. */
+static int cut_parts(struct word *rest, uint64_t *ret)
+{
+	struct word there = *rest, word;
+
+	if (!word_cut_key(&there, "parts", &word))
+		return 0;
+	*rest = there;
+	return word_to_u64(&word, INT64_MAX, ret);
+}
+
 int record_from_text(const char *text, size_t len, struct record *ret)
 {
 	struct word rest = { text, len }, word;
@@ -96,8 +109,11 @@ int record_from_text(const char *text, size_t len, struct record *ret)
 	if (!word_cut(&rest, ' ', &word) || !word_equal(&word, "1"))
 		return -EINVAL;
 	/* half of the range: there is always room to raise it */
-	if (cut_u64(&rest, "gen", INT64_MAX, &record.generation) < 0 || !record.generation ||
-		cut_identity(&rest, &record.id) < 0 || cut_u64(&rest, "held", 1, &held) < 0 ||
+	if (cut_u64(&rest, "gen", INT64_MAX, &record.generation) < 0 || !record.generation)
+		return -EINVAL;
+	if (cut_parts(&rest, &record.parts) < 0)
+		return -EINVAL;
+	if (cut_identity(&rest, &record.id) < 0 || cut_u64(&rest, "held", 1, &held) < 0 ||
 		cut_u64(&rest, "since", INT64_MAX, &since) < 0 ||
 		cut_owner(&rest, &record.owner) < 0 || rest.len)
 		return -EINVAL;

@@ -8,7 +8,7 @@
  * What is kept beside an image about its last exclusive user: text <-> struct,
  * pure. One line of words (word.h):
  *
- *	vmlatch 1 gen=7 id=65024:1234 held=1 since=1795342440 pid=4711 start=99
+ *	vmlatch 1 gen=7 [parts=3] id=65024:1234 held=1 since=1795342440 pid=4711 start=99
  *	instance=UUID boot=UUID host=kvm3 vm=web1
  *
  * A release only clears "held": the generation and the last user's name stay,
@@ -18,6 +18,12 @@
 
 struct record {
 	uint64_t generation; /* 1 or more; raised whenever a guest may begin to write */
+	/*
+	 * In a whole disk's lock file: raised whenever a guest may begin to write to
+	 * one of its partitions. Users of the whole disk look at both, those of its
+	 * partitions only at the generation: each other they do not disturb.
+	 */
+	uint64_t parts;
 	/* the file that this record is about; a copied attribute names another one */
 	struct resource_identity id;
 	struct lock_owner owner;

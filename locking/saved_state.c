@@ -2,6 +2,7 @@
 #include "locking/saved_state.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,7 +73,7 @@ static void seen_append(struct str *out, const struct resource_identity *id, uin
 
 static void place_append(struct str *out, const struct saved_place *place)
 {
-	str_printf(out, " " PLACE_MARK "%s,%u,", place->kind, place->use);
+	str_printf(out, " " PLACE_MARK "%s,%u,%" PRIu64 ",", place->kind, place->use, place->parts);
 	seen_append(out, &place->id, place->generation, place->instance);
 	word_append(out, place->path);
 }
@@ -204,7 +205,15 @@ static int entry_decode(struct word *word, struct saved_entry *ret)
 	return code;
 }
 
-enum { PLACE_KIND, PLACE_USE, PLACE_IDENTITY, PLACE_GENERATION, PLACE_INSTANCE, PLACE_N_FIELDS };
+enum {
+	PLACE_KIND,
+	PLACE_USE,
+	PLACE_PARTS,
+	PLACE_IDENTITY,
+	PLACE_GENERATION,
+	PLACE_INSTANCE,
+	PLACE_N_FIELDS
+};
 
 static int place_decode(struct word *word, struct saved_place *ret)
 {
@@ -218,6 +227,7 @@ static int place_decode(struct word *word, struct saved_place *ret)
 	if (fields_cut(word, fields, PLACE_N_FIELDS) < 0 ||
 		word_decode(&fields[PLACE_KIND], place.kind, sizeof(place.kind)) < 0 ||
 		word_to_u64(&fields[PLACE_USE], UINT8_MAX, &use) < 0 ||
+		word_to_u64(&fields[PLACE_PARTS], INT64_MAX, &place.parts) < 0 ||
 		identity_decode(&fields[PLACE_IDENTITY], &place.id) < 0 ||
 		word_to_u64(&fields[PLACE_GENERATION], INT64_MAX, &place.generation) < 0 ||
 		word_to_uuid(&fields[PLACE_INSTANCE], place.instance) < 0)

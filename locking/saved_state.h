@@ -14,7 +14,7 @@
  *
  * The fields: kind, mode, hold, dev:ino, generation and instance of the record,
  * stamp (size@mtime), path or lease. The lock files of a resource follow it, a
- * word each: +kind, use, dev:ino, generation, instance, path. It travels through state.json,
+ * word each: +kind, use, parts, dev:ino, generation, instance, path. It travels through state.json,
  *command lines and other hosts, and is parsed as hostile input.
  */
 #define SAVED_STATE_TEXT_MAX (1024 * 1024)
@@ -31,6 +31,7 @@ struct saved_place {
 	unsigned use;
 	struct resource_identity id;
 	uint64_t generation; /* 0: there was no record */
+	uint64_t parts;
 	char instance[UUID_SIZE];
 	char *path;
 };

@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Block devices, by loop devices: what is locked is the device, whatever node leads to it."""
+
+import os
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+import locks
+import procfs
+from deadline import wait_for
+from vmtest import VmTest, main, missing, need_root
+
+
+def loop_setup(*words):
+    return subprocess.run(["losetup", *map(str, words)], check=True, capture_output=True, text=True).stdout.strip()
+
+
+class Devices(VmTest):
+    def setUp(self):
+        need_root()
+        super().setUp()
+        self.devices = self.dir / "devices"  # instead of this host's own lock files
+        self.environment["VMLATCH_DEVICE_LOCKS"] = str(self.devices)
+
+    def loop(self, path, *options):
+        """A loop device on this file, until the test's end."""
+        try:
+            device = loop_setup("--find", "--show", *options, path)
+        except (OSError, subprocess.CalledProcessError):
+            missing("loop devices")
+        self.addCleanup(loop_setup, "--detach", device)
+        self.addCleanup(self.end_vms)
+        return Path(device)
+
+    def end_vms(self):
+        """Before their devices go, also where a test has failed in the middle."""
+        for vm in self.vms:
+            if vm.process.poll() is None:
+                vm.process.kill()
+                vm.process.wait()
+                if procfs.alive(vm.qemu):
+                    self.kill(vm.qemu)
+                self.left_behind.add(vm.name)
+
+    def disk(self, name="disk.raw"):
+        path = self.guest("halt", name)
+        os.truncate(path, 8 << 20)
+        return self.loop(path)
+
+    def other_node(self, device, name="other-node"):
+        path = self.dir / name
+        number = os.stat(device).st_rdev
+        os.mknod(path, stat.S_IFBLK | 0o600, number)
+        return path
+
+    def lock_file(self, device):
+        number = os.stat(device).st_rdev
+        return self.devices / f"dev-{os.major(number)}:{os.minor(number)}"
+
+    def partitioned(self):
+        """A disk with two partitions (told to the kernel, so that it need not know the table); all three."""
+        path = self.guest("halt", "parts.raw")
+        os.truncate(path, 8 << 20)
+        device = self.loop(path)
+        parts = []
+        for number, first in ((1, 2048), (2, 8192)):
+            subprocess.run(["addpart", device, str(number), str(first), "4096"], check=True)
+            self.addCleanup(subprocess.run, ["delpart", device, str(number)], check=True)
+            self.addCleanup(self.end_vms)
+            parts.append(Path(f"{device}p{number}"))
+            self.make_node(parts[-1])
+        return device, parts
+
+    def make_node(self, part):
+        """Where no udev makes the nodes of partitions, they are made here."""
+        entry = Path("/sys/class/block") / part.name / "dev"
+        wait_for(f"the kernel knows no {part.name}", entry.exists)
+        if not part.exists():
+            major, minor = map(int, entry.read_text().split(":"))
+            os.mknod(part, stat.S_IFBLK | 0o600, os.makedev(major, minor))
+            self.addCleanup(part.unlink)
+
+
+class Lock(Devices):
+    def test_is_on_the_node_and_in_a_lock_file_and_both_are_free_at_the_end(self):
+        device = self.disk()
+        vm = self.running("vm", *self.drive(device))
+        self.assert_held(device)
+        self.assert_held(self.lock_file(device))
+        self.assert_says(" held=1 .* vm=vm$", self.lock_file(device).read_text().strip())
+        self.does("stop", "vm")
+        self.assertEqual(vm.wait_end(), 0, vm.err)
+        self.assert_free(device)
+        self.assert_free(self.lock_file(device))
+
+    def test_w6_every_node_of_a_device_is_the_same_disk(self):
+        device = self.disk()
+        first = self.running("first", *self.drive(device))
+        node = self.other_node(device)
+        self.assert_in_use(self.refused(75, "second", *self.drive(node)), node, first)
+        self.assert_says("VM 'first'", self.does("who", node))
+        self.does("stop", "first")
+
+    def test_pause_gives_it_back_and_another_vm_makes_it_stale(self):
+        device = self.disk()
+        self.running("first", *self.drive(device))
+        self.does("pause", "first")
+        self.assert_free(device)
+        self.does("resume", "first")
+        self.does("pause", "first")
+        self.running("second", *self.drive(device))
+        self.does("stop", "second")
+        self.assert_says("was used by VM 'second'", self.fails(75, "resume", "first"))
+        self.does("stop", "first")
+
+    def test_of_a_device_that_was_resized_is_not_stale(self):
+        path = self.guest("halt", "grows.raw")
+        os.truncate(path, 8 << 20)
+        device = self.loop(path)
+        self.running("vm", *self.drive(device))
+        self.does("pause", "vm")
+        os.truncate(path, 16 << 20)
+        loop_setup("--set-capacity", device)
+        self.does("resume", "vm")
+        self.does("stop", "vm")
+
+    def test_a_backing_file_may_be_a_device(self):
+        device = self.disk()
+        overlay = self.dir / "overlay.qcow2"
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", device, "-F", "raw", overlay], check=True)
+        self.running("vm", *self.drive(overlay, form="qcow2"))
+        self.assertEqual(locks.seen(device, locks.READERS), locks.READ)
+        self.does("stop", "vm")
+
+    def test_in_a_lockspace_is_seen_by_other_hosts(self):
+        device = self.disk()
+        space = self.dir / "lockspace"
+        space.mkdir(mode=0o700)
+        self.running("first", *self.drive(device), options=["--lockspace", space])
+        self.environment["VMLATCH_DEVICE_LOCKS"] = str(self.dir / "other-host")
+        said = self.refused(75, "second", *self.drive(device), options=["--lockspace", space])
+        self.assert_says("VM 'first'", said)
+        self.does("stop", "first")
+
+    def test_of_qemus_user_is_asked_for(self):
+        device = self.disk()
+        os.chmod(device, 0o600)
+        self.addCleanup(os.chmod, device, os.stat(device).st_mode & 0o777)
+        self.refused(77, "vm", *self.drive(device), options=["--user", "nobody"])
+
+    def test_of_an_unprivileged_user_has_the_devices_rights(self):
+        device = self.disk()
+        before = os.stat(device)
+        self.addCleanup(os.chown, device, before.st_uid, before.st_gid)
+        self.addCleanup(os.chmod, device, before.st_mode & 0o777)
+        os.chown(device, 0, 65534)
+        os.chmod(device, 0o660)
+        vm = self.running("vm", *self.drive(device), options=["--user", "nobody"])
+        made = os.stat(self.lock_file(device))
+        self.assertEqual((made.st_mode & 0o777, made.st_gid), (0o660, 65534))
+        self.assertEqual(os.stat(self.devices).st_mode & 0o7777, 0o1777)
+        self.does("stop", "vm")
+        self.assertEqual(vm.wait_end(), 0, vm.err)
+
+
+class Partition(Devices):
+    def test_and_its_disk_exclude_each_other(self):
+        device, (one, two) = self.partitioned()
+        first = self.running("one", *self.drive(one))
+        self.assert_says("is in use by", self.refused(75, "whole", *self.drive(device)))
+        second = self.running("two", *self.drive(two))  # the other partition is another disk
+        self.assert_in_use(self.refused(75, "again", *self.drive(one)), one, first)
+        self.does("stop", "one")
+        self.assert_says("is in use by", self.refused(75, "whole", *self.drive(device)))
+        self.does("stop", "two")
+        self.assertEqual(second.wait_end(), 0)
+        self.running("whole", *self.drive(device))
+        self.assert_says("is in use by", self.refused(75, "part", *self.drive(two)))
+        self.does("stop", "whole")
+
+    def test_that_was_used_makes_the_disk_stale_and_the_other_partition_not(self):
+        device, (one, two) = self.partitioned()
+        self.running("whole", *self.drive(device))
+        self.does("pause", "whole")
+        self.running("one", *self.drive(one))
+        self.does("pause", "one")
+        self.running("two", *self.drive(two))
+        self.does("stop", "two")
+        self.does("resume", "one")
+        self.does("pause", "one")
+        self.assert_says("after its lock was given back", self.fails(75, "resume", "whole"))
+        self.does("stop", "whole")
+        self.running("whole", *self.drive(device))
+        self.does("stop", "whole")
+        self.assert_says("was used by VM 'whole'", self.fails(75, "resume", "one"))
+        self.does("stop", "one")
+
+    def test_readers_of_a_disk_and_of_its_partitions_go_together(self):
+        device, (one, _) = self.partitioned()
+        self.running("whole", *self.drive(device, "readonly=on", interface="virtio"))
+        self.running("part", *self.drive(one, "readonly=on", interface="virtio"))
+        self.refused(75, "writer", *self.drive(one))
+        self.does("stop", "whole", "part")
+
+
+class HostsOwn(Devices):
+    def test_a_mounted_device_is_65_and_says_where(self):
+        if not shutil.which("mkfs.ext4"):
+            missing("mkfs.ext4")
+        device = self.disk()
+        subprocess.run(["mkfs.ext4", "-q", "-F", device], check=True)
+        place = self.dir / "mounted"
+        place.mkdir()
+        subprocess.run(["mount", device, place], check=True)
+        self.addCleanup(subprocess.run, ["umount", place], check=True)
+        said = self.refused(65, "vm", *self.drive(device))
+        self.assert_says(rf"{device} is mounted on {place}: a guest that writes to it would destroy that", said)
+        self.running("reader", *self.drive(device, "readonly=on", interface="virtio"))
+        self.does("stop", "reader")
+
+    def test_a_device_that_is_claimed_is_65(self):
+        # mounted in another namespace, or by who knows whom: the kernel knows
+        device = self.disk()
+        claim = os.open(device, os.O_RDONLY | os.O_EXCL | os.O_CLOEXEC)
+        self.addCleanup(os.close, claim)
+        self.assert_says("in use by this host", self.refused(65, "vm", *self.drive(device)))
+
+
+class Check(Devices):
+    def test_says_that_it_is_this_host_only(self):
+        device = self.disk()
+        command = ["--", "qemu-system-x86_64", *self.drive(device)]
+        self.assert_says("locked on this host only", self.does("check", *command))
+        space = self.dir / "lockspace"
+        space.mkdir(mode=0o700)
+        self.assertNotIn("this host only", self.does("check", "--lockspace", space, *command))
+        self.assertNotIn("this host only", self.does("check", "--lease", f"a:b:{space}", *command))
+        self.assertFalse(self.devices.exists(), "a check makes nothing")
+        self.assertEqual(list(space.iterdir()), [])
+
+
+class HostileDirectory(Devices):
+    def test_of_another_user_is_77(self):
+        device = self.disk()
+        self.devices.mkdir(mode=0o1777)
+        self.devices.chmod(0o1777)
+        os.chown(self.devices, 12345, 12345)
+        self.assert_says("belongs to another user", self.refused(77, "vm", *self.drive(device)))
+
+    def test_with_another_users_file_is_65_and_names_it(self):
+        device = self.disk()
+        self.devices.mkdir()
+        self.devices.chmod(0o1777)
+        self.lock_file(device).touch(mode=0o600)
+        os.chown(self.lock_file(device), 12345, 12345)
+        said = self.refused(65, "vm", *self.drive(device))
+        self.assert_says(rf"{self.lock_file(device)} belongs to another user \(uid 12345\)", said)
+        self.assert_free(device)
+
+
+if __name__ == "__main__":
+    main()
