@@ -8,13 +8,9 @@ import subprocess
 from pathlib import Path
 
 import locks
-import procfs
 from deadline import wait_for
+from loop import end_vms, loop_device, loop_setup
 from vmtest import VmTest, main, missing, need_root
-
-
-def loop_setup(*words):
-    return subprocess.run(["losetup", *map(str, words)], check=True, capture_output=True, text=True).stdout.strip()
 
 
 class Devices(VmTest):
@@ -24,30 +20,10 @@ class Devices(VmTest):
         self.devices = self.dir / "devices"  # instead of this host's own lock files
         self.environment["VMLATCH_DEVICE_LOCKS"] = str(self.devices)
 
-    def loop(self, path, *options):
-        """A loop device on this file, until the test's end."""
-        try:
-            device = loop_setup("--find", "--show", *options, path)
-        except (OSError, subprocess.CalledProcessError):
-            missing("loop devices")
-        self.addCleanup(loop_setup, "--detach", device)
-        self.addCleanup(self.end_vms)
-        return Path(device)
-
-    def end_vms(self):
-        """Before their devices go, also where a test has failed in the middle."""
-        for vm in self.vms:
-            if vm.process.poll() is None:
-                vm.process.kill()
-                vm.process.wait()
-                if procfs.alive(vm.qemu):
-                    self.kill(vm.qemu)
-                self.left_behind.add(vm.name)
-
     def disk(self, name="disk.raw"):
         path = self.guest("halt", name)
         os.truncate(path, 8 << 20)
-        return self.loop(path)
+        return loop_device(self, path)
 
     def other_node(self, device, name="other-node"):
         path = self.dir / name
@@ -63,12 +39,12 @@ class Devices(VmTest):
         """A disk with two partitions (told to the kernel, so that it need not know the table); all three."""
         path = self.guest("halt", "parts.raw")
         os.truncate(path, 8 << 20)
-        device = self.loop(path)
+        device = loop_device(self, path)
         parts = []
         for number, first in ((1, 2048), (2, 8192)):
             subprocess.run(["addpart", device, str(number), str(first), "4096"], check=True)
             self.addCleanup(subprocess.run, ["delpart", device, str(number)], check=True)
-            self.addCleanup(self.end_vms)
+            self.addCleanup(end_vms, self)
             parts.append(Path(f"{device}p{number}"))
             self.make_node(parts[-1])
         return device, parts
@@ -118,7 +94,7 @@ class Lock(Devices):
     def test_of_a_device_that_was_resized_is_not_stale(self):
         path = self.guest("halt", "grows.raw")
         os.truncate(path, 8 << 20)
-        device = self.loop(path)
+        device = loop_device(self, path)
         self.running("vm", *self.drive(device))
         self.does("pause", "vm")
         os.truncate(path, 16 << 20)

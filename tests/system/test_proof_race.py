@@ -9,12 +9,14 @@ another file) before it becomes QEMU; if the witness is taken, two guests hold t
 import os
 import random
 import re
+import stat
 import time
 import unittest
 
 import procfs
 from deadline import STEP, wait_for
-from vmtest import QEMU, VmTest, main
+from loop import loop_device
+from vmtest import QEMU, VmTest, main, need_root
 
 ROUNDS = int(os.environ.get("PROOF_ROUNDS", "200"))
 SEED = int(os.environ.get("PROOF_SEED", str(time.time_ns() % 1000000)))
@@ -32,9 +34,22 @@ class Race(VmTest):
             f"flock -n 9 || echo \"$$ is a second holder\" >>{self.violations}\n"
             f"exec {QEMU} \"$@\""))
 
-    def starter(self, name, *options):
-        return self.start(name, *self.drive(self.disk_path, "file.locking=off"), options=options,
-                          qemu=self.qemu_with_witness)
+    def starter(self, name):
+        self.environment = self.environment_of(name)
+        return self.start(name, *self.drive(self.disk_of(name), "file.locking=off"),
+                          options=self.options_of(name), qemu=self.qemu_with_witness)
+
+    # what the other races below do differently
+    rounds = ROUNDS
+
+    def disk_of(self, _name):
+        return self.disk_path
+
+    def options_of(self, _name):
+        return ()
+
+    def environment_of(self, _name):
+        return self.environment
 
     @staticmethod
     def decided(vm):
@@ -100,7 +115,7 @@ class Race(VmTest):
         self.vms.clear()
 
     def test_never_two_holders_and_the_loser_knows_why(self):
-        for number in range(ROUNDS):
+        for number in range(self.rounds):
             self.round(number)
         # what the killed ones left goes with the next VM of their name
         for name in ("one", "two", "third", "next"):
@@ -110,7 +125,45 @@ class Race(VmTest):
             vm.process.terminate()
             vm.wait_end()
         self.wait_free(self.disk_path)
-        print(f"{ROUNDS} rounds, seed {SEED}")
+        print(f"{self.rounds} rounds, seed {SEED}")
+
+
+class RaceOfTwoHosts(Race):
+    """On a lockspace; 'two' is another host's, with a runtime directory of its own."""
+
+    rounds = ROUNDS // 4
+
+    def setUp(self):
+        super().setUp()
+        self.space = self.dir / "lockspace"
+        self.space.mkdir(mode=0o700)
+        self.here = self.environment
+        self.there = dict(self.environment, VMLATCH_RUNTIME_DIR=str(self.dir / "there"))
+
+    def options_of(self, name):
+        return "--lockspace", self.space, "--host-name", "kvm2" if name == "two" else "kvm1"
+
+    def environment_of(self, name):
+        return self.there if name == "two" else self.here
+
+
+class RaceForADevice(Race):
+    """A loop device, which 'two' knows by another node."""
+
+    rounds = ROUNDS // 4
+
+    def setUp(self):
+        need_root()
+        super().setUp()
+        self.environment["VMLATCH_DEVICE_LOCKS"] = str(self.dir / "devices")
+        self.images.remove(self.disk_path)
+        self.device = loop_device(self, self.disk_path)
+        self.node = self.dir / "other-node"
+        os.mknod(self.node, stat.S_IFBLK | 0o600, os.stat(self.device).st_rdev)
+        self.disk_path = self.device
+
+    def disk_of(self, name):
+        return self.node if name == "two" else self.device
 
 
 class Witness(unittest.TestCase):
