@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "locking/file_locks.h"
@@ -74,16 +72,17 @@ static int place_look(const struct file_place *place, struct lock_view *view, st
 	return 0;
 }
 
-/* A lock file that is not there, or that we may not see, is nobody's for us. */
+/* One that is not there is nobody's yet; one that could not be locked is refused as it would be. */
 static int lock_file_look(struct file_place *place, struct lock_view *view, struct error *err)
 {
-	struct stat info;
+	const struct lock_file file = file_place_lock_file(place);
+	int fd = lock_file_open_to_look(&file, err);
 
-	if (lstat(place->path, &info) < 0 || !S_ISREG(info.st_mode))
+	if (fd == LOCK_FILE_MISSING)
 		return 0;
-	place->life = open(place->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (place->life < 0)
-		return 0;
+	if (fd < 0)
+		return fd;
+	place->life = fd;
 	return place_look(place, view, err);
 }
 

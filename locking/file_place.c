@@ -7,7 +7,6 @@
 
 #include "base/cleanup.h"
 #include "locking/file_open.h"
-#include "locking/lock_file.h"
 
 static const char *const kind_names[FILE_N_PLACES] = {
 	[FILE_PLACE_IMAGE] = "image",
@@ -66,17 +65,22 @@ void file_place_finish(struct file_place *place)
 	free(take_ptr(place->path));
 }
 
-/* With our own rights, whatever the thread has now. */
-static int lock_file_open_as_us(
-	const struct file_place *place, struct resource_identity *ret, struct error *err)
+struct lock_file file_place_lock_file(const struct file_place *place)
 {
-	const struct lock_file file = {
+	return (struct lock_file){
 		.path = place->path,
 		.what = kind_names[place->kind],
 		.mode = place->mode,
 		.group = place->group,
 		.host_wide = place->kind == FILE_PLACE_DEVICE,
 	};
+}
+
+/* With our own rights, whatever the thread has now. */
+static int lock_file_open_as_us(
+	const struct file_place *place, struct resource_identity *ret, struct error *err)
+{
+	const struct lock_file file = file_place_lock_file(place);
 	bool entered = place->rights->entered;
 	int fd, code;
 

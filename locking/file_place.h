@@ -4,6 +4,7 @@
 #include "locking/file_lock.h"
 #include "locking/file_record.h"
 #include "locking/file_rights.h"
+#include "locking/lock_file.h"
 
 /*
  * One file whose bytes stand for a resource (file_lock.h): two open file
@@ -76,6 +77,9 @@ int file_place_drop(struct file_place *place);
  * others would find? 0, LOCK_LOST or -errno, with a sentence.
  */
 int file_place_check(const struct file_place *place, struct error *err);
+
+/* Of all but an image. */
+struct lock_file file_place_lock_file(const struct file_place *place);
 
 /* Where this place keeps its record. */
 struct file_record_home file_place_record_home(const struct file_place *place);

@@ -64,7 +64,8 @@ static void directory_make(const char *path)
 		(void)!chmod(path, 01777); /* whatever the umask */
 }
 
-static int directory_open(const struct lock_file *file, struct stat *info, struct error *err)
+static int directory_open(
+	const struct lock_file *file, bool make, struct stat *info, struct error *err)
 {
 	_cleanup_(freep) char *path = strdup(file->path);
 	_cleanup_(closep) int fd = -1;
@@ -74,7 +75,7 @@ static int directory_open(const struct lock_file *file, struct stat *info, struc
 	if (!path)
 		return error_set(err, -ENOMEM, "no memory for %s", file->what);
 	*strrchr(path, '/') = '\0';
-	if (file->host_wide)
+	if (file->host_wide && make)
 		directory_make(path);
 	fd = open(*path ? path : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, info) < 0) {
@@ -163,7 +164,7 @@ int lock_file_open(
 	const struct lock_file *file, bool write, struct resource_identity *ret, struct error *err)
 {
 	struct stat parent, info;
-	_cleanup_(closep) int directory = directory_open(file, &parent, err);
+	_cleanup_(closep) int directory = directory_open(file, true, &parent, err);
 	struct error refusal = { 0 };
 	int left = ATTEMPTS, fd;
 
@@ -182,4 +183,24 @@ int lock_file_open(
 	fstat(fd, &info);
 	*ret = resource_identity_of(&info);
 	return fd;
+}
+
+int lock_file_open_to_look(const struct lock_file *file, struct error *err)
+{
+	const char *name = strrchr(file->path, '/') + 1;
+	struct stat parent, info;
+	_cleanup_(closep) int directory = directory_open(file, false, &parent, err);
+	int ret, fd;
+
+	if (directory < 0)
+		return directory == -ENOENT && file->host_wide ? LOCK_FILE_MISSING : directory;
+	if (fstatat(directory, name, &info, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? LOCK_FILE_MISSING : failed(file, "look at", errno, err);
+	ret = type_check(file, &info, err);
+	if (ret == 0)
+		ret = owner_check(file, &info, &parent, err);
+	if (ret < 0)
+		return ret;
+	fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	return fd < 0 ? failed(file, "open", errno, err) : fd;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <errno.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -31,3 +32,11 @@ struct lock_file {
  */
 int lock_file_open(
 	const struct lock_file *file, bool write, struct resource_identity *ret, struct error *err);
+
+/*
+ * Open it for a look, and make nothing. What would be refused above is refused.
+ *
+ * Returns the descriptor; LOCK_FILE_MISSING (it would be made); or -errno.
+ */
+enum { LOCK_FILE_MISSING = -ENODATA };
+int lock_file_open_to_look(const struct lock_file *file, struct error *err);

@@ -210,11 +210,15 @@ class Check(Devices):
         command = ["--", "qemu-system-x86_64", *self.drive(device)]
         self.assert_says("locked on this host only", self.does("check", *command))
         space = self.dir / "lockspace"
-        space.mkdir(mode=0o700)
+        (space / "vms").mkdir(parents=True)
         self.assertNotIn("this host only", self.does("check", "--lockspace", space, *command))
-        self.assertNotIn("this host only", self.does("check", "--lease", f"a:b:{space}", *command))
+        self.assertNotIn("this host only", self.does("check", "--lease", f"vms:b:{space}", *command))
         self.assertFalse(self.devices.exists(), "a check makes nothing")
-        self.assertEqual(list(space.iterdir()), [])
+        self.assertEqual([*space.iterdir(), *(space / "vms").iterdir()], [space / "vms"])
+
+    def test_says_what_run_would_say_of_a_lease_without_a_space(self):
+        said = self.fails(69, "check", "--lease", f"no:b:{self.dir}", "--", "qemu-system-x86_64")
+        self.assert_says("make it first", said)
 
 
 class HostileDirectory(Devices):
