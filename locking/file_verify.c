@@ -123,12 +123,25 @@ int file_driver_inquire(struct lock *lock, char **ret, struct error *err)
 	return 0;
 }
 
+/* What arming it again writes in all its places: one more than any of them knew. */
+static uint64_t next_generation(const struct saved_entry *entry)
+{
+	uint64_t highest = entry->generation;
+	size_t i;
+
+	for (i = 0; i < entry->n_places; i++) {
+		if (entry->places[i].generation > highest)
+			highest = entry->places[i].generation;
+	}
+	return highest + 1;
+}
+
 /*
- * Has nobody armed this image since it was saved? One generation more with our
- * own name is us: armed for a resume that then failed.
+ * Has nobody armed this image since it was saved? The next generation with our own
+ * name is us: armed for a resume that then failed.
  */
-static bool record_is_kept(
-	const struct saved_place *saved, const struct record *now, const struct lock_owner *owner)
+static bool record_is_kept(const struct saved_place *saved, const struct record *now,
+	const struct lock_owner *owner, uint64_t next)
 {
 	bool of_a_part = saved->use == FILE_USE_PART_READER || saved->use == FILE_USE_PART_WRITER;
 
@@ -136,8 +149,7 @@ static bool record_is_kept(
 		return false;
 	if (now->generation == saved->generation)
 		return str_equal(now->owner.instance, saved->instance);
-	return now->generation == saved->generation + 1 &&
-	       str_equal(now->owner.instance, owner->instance);
+	return now->generation == next && str_equal(now->owner.instance, owner->instance);
 }
 
 static const struct record replaced;
@@ -211,7 +223,7 @@ static int places_compare(const struct file_image *image, const struct saved_ent
 		if (ret < 0)
 			return error_set(err, ret, "read the record of %s: %s",
 				image->places[i].path, strerror(-ret));
-		if (!record_is_kept(&saved, &now, owner))
+		if (!record_is_kept(&saved, &now, owner, next_generation(entry)))
 			return image_stale(image, &now, err);
 	}
 	return 0;

@@ -107,6 +107,12 @@ WRAP(int, fstat64, "fstat", EIO, -1,
 WRAP(int, stat64, "stat", EIO, -1,
 	(const char *path, struct stat *info),
 	(path, info))
+WRAP(int, lstat64, "lstat", EIO, -1,
+	(const char *path, struct stat64 *info),
+	(path, info))
+WRAP(ssize_t, readlink, "readlink", EIO, -1,
+	(const char *path, char *text, size_t size),
+	(path, text, size))
 WRAP(int, fstatat64, "fstatat", EIO, -1,
 	(int at, const char *path, struct stat *info, int flags),
 	(at, path, info, flags))

@@ -8,14 +8,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "domain_helpers.h"
 #include "fault.h"
 #include "locking/lock_manager.h"
+#include "locking/path_hash.h"
 #include "locking/saved_state.h"
 
 /*
@@ -29,6 +32,7 @@
 struct disks {
 	char first[128];
 	char second[128];
+	char space[128]; /* "": no lockspace */
 	struct resource images[2];
 	struct resource_set set;
 
@@ -53,6 +57,19 @@ static int disks_make(void **state)
 	return 0;
 }
 
+/* The same in a lockspace: each image has a lock file too. */
+static int disks_make_in_a_lockspace(void **state)
+{
+	struct disks *disks;
+
+	if (disks_make(state) != 0)
+		return -1;
+	disks = *state;
+	strcpy(disks->space, fixture_path("space"));
+	disks->params.lockspace = disks->space;
+	return mkdir(disks->space, 0700);
+}
+
 /* Nobody holds a byte of it that a writer would meet. */
 static bool is_unlocked(const char *path)
 {
@@ -62,9 +79,18 @@ static bool is_unlocked(const char *path)
 	return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type == F_UNLCK;
 }
 
+static bool lock_file_is_free(const struct disks *disks, const char *path)
+{
+	char hash[PATH_HASH_SIZE], name[256];
+
+	snprintf(name, sizeof(name), "%s/%s", disks->space, path_hash(path, hash));
+	return !*disks->space || access(name, F_OK) < 0 || is_unlocked(name);
+}
+
 static bool both_are_free(const struct disks *disks)
 {
-	return is_unlocked(disks->first) && is_unlocked(disks->second);
+	return is_unlocked(disks->first) && is_unlocked(disks->second) &&
+	       lock_file_is_free(disks, disks->first) && lock_file_is_free(disks, disks->second);
 }
 
 static struct domain_lock *domain_make(struct disks *disks, const struct resource_set *set)
@@ -165,7 +191,7 @@ static void a_start_with_faults_holds_all_or_nothing(void **state)
 			assert_string_not_equal(err.text, "");
 			assert_int_equal(domain_lock_state(domain), DOMAIN_LOCK_REGISTERED);
 			assert_true(both_are_free(disks));
-			assert_true(fixture_count_fds() <= fds + 4);
+			assert_true(fixture_count_fds() <= fds + (*disks->space ? 8 : 4));
 		} else {
 			assert_false(is_unlocked(disks->first) || is_unlocked(disks->second));
 			assert_int_equal(domain_lock_verify(domain, NULL), 0);
@@ -265,7 +291,7 @@ static void an_adoption_with_faults_takes_nothing_over(void **state)
 	struct disks *disks = *state;
 	struct domain_lock *child, *ours;
 	struct lock_descriptor *all;
-	int fds[4], ret = -1;
+	int fds[16], ret = -1;
 	size_t count, i;
 	unsigned n;
 	char *text;
@@ -273,7 +299,7 @@ static void an_adoption_with_faults_takes_nothing_over(void **state)
 	child = domain_started(disks, &disks->set);
 	text = domain_inquired(child);
 	assert_int_equal(domain_lock_descriptors(child, &all, &count, NULL), 0);
-	assert_int_equal(count, 4);
+	assert_int_equal(count, *disks->space ? 8 : 4);
 	for (i = 0; i < count; i++)
 		fds[i] = fcntl(all[i].fd, F_DUPFD_CLOEXEC, 0);
 	ours = domain_make(disks, &disks->set);
@@ -283,7 +309,7 @@ static void an_adoption_with_faults_takes_nothing_over(void **state)
 		fault_disarm();
 		assert_int_equal(domain_lock_state(ours),
 			ret == 0 ? DOMAIN_LOCK_HELD : DOMAIN_LOCK_REGISTERED);
-		assert_true(fcntl(fds[3], F_GETFD) >= 0); /* still the caller's, or ours */
+		assert_true(fcntl(fds[count - 1], F_GETFD) >= 0); /* still the caller's, or ours */
 	}
 	assert_true(n > 5);
 	domain_lock_free(child);
@@ -373,6 +399,13 @@ int main(void)
 		TEST(a_resume_with_faults_holds_nothing_and_can_be_tried_again, disks_make),
 		TEST(an_attach_with_faults_changes_nothing, disks_make),
 		TEST(an_adoption_with_faults_takes_nothing_over, disks_make),
+		TEST(a_life_with_faults_leaves_nothing_behind, disks_make_in_a_lockspace),
+		TEST(a_start_with_faults_holds_all_or_nothing, disks_make_in_a_lockspace),
+		TEST(a_pause_with_faults_leaves_all_held_or_nothing, disks_make_in_a_lockspace),
+		TEST(a_resume_with_faults_holds_nothing_and_can_be_tried_again,
+			disks_make_in_a_lockspace),
+		TEST(an_attach_with_faults_changes_nothing, disks_make_in_a_lockspace),
+		TEST(an_adoption_with_faults_takes_nothing_over, disks_make_in_a_lockspace),
 		TEST(a_look_with_faults_leaves_no_descriptor, lock_fixture_setup),
 		TEST(a_refusal_with_faults_is_still_a_refusal, lock_fixture_setup),
 		TEST(texts_with_faults_say_no_memory, lock_fixture_setup),
