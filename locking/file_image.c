@@ -165,6 +165,17 @@ int file_image_drop(struct file_image *image, struct error *err)
 	return 0;
 }
 
+int file_image_read_record(const struct file_image *image, const struct file_place *place,
+	const struct lock_owner *owner, struct record *ret)
+{
+	int code;
+
+	*ret = (struct record){ 0 };
+	code = file_record_read(
+		file_place_record_home(place), &image->resource.id, owner->boot_id, ret);
+	return code < 0 ? code : 0;
+}
+
 /* One more than any of its places knows. 0 or -errno with a sentence. */
 static int generation_raise(struct file_image *image, struct record *record, struct error *err)
 {

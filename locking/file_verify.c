@@ -11,118 +11,6 @@
 #include "locking/lock_conflict.h"
 #include "locking/saved_state.h"
 
-/* The record that a place has now; generation 0: none. 0 or -errno. */
-static int place_observe(const struct file_image *image, const struct file_place *place,
-	const struct lock_owner *owner, struct record *ret)
-{
-	int code;
-
-	*ret = (struct record){ 0 };
-	code = file_record_read(
-		file_place_record_home(place), &image->resource.id, owner->boot_id, ret);
-	return code < 0 ? code : 0;
-}
-
-/* Only who holds it alone, or reads, can say later that it is as it was. */
-static bool image_is_comparable(const struct file_image *image)
-{
-	return file_image_has_lines(image) && image->resource.mode != RESOURCE_SHARED;
-}
-
-static int entry_add_place(
-	struct saved_entry *entry, const struct file_place *place, const struct record *record)
-{
-	struct saved_place *grown =
-		reallocarray(entry->places, entry->n_places + 1, sizeof(*grown));
-	struct saved_place *saved;
-
-	if (!grown)
-		return -ENOMEM;
-	entry->places = grown;
-	saved = &grown[entry->n_places];
-	*saved = (struct saved_place){
-		.use = place->use,
-		.id = place->id,
-		.generation = record->generation,
-		.parts = record->parts,
-		.path = strdup(place->path),
-	};
-	if (!saved->path)
-		return -ENOMEM;
-	snprintf(saved->kind, sizeof(saved->kind), "%s", file_place_kind_name(place->kind));
-	memcpy(saved->instance, record->owner.instance, sizeof(saved->instance));
-	entry->n_places++;
-	return 0;
-}
-
-/* What can be said about an image's places now. 0 or -errno. */
-static int image_observe(
-	const struct file_image *image, const struct lock_owner *owner, struct saved_entry *entry)
-{
-	bool comparable = image_is_comparable(image);
-	struct record record = { 0 };
-	size_t i;
-	int ret = 0;
-
-	if (comparable && file_image_has_stamp(image))
-		ret = stamp_take(image->places[0].life, &entry->stamp);
-	for (i = 0; i < image->n_places && ret == 0; i++) {
-		const struct file_place *place = &image->places[i];
-
-		if (comparable)
-			ret = place_observe(image, place, owner, &record);
-		if (ret == 0 && place->kind != FILE_PLACE_IMAGE) {
-			ret = entry_add_place(entry, place, &record);
-		} else if (ret == 0) {
-			entry->generation = record.generation;
-			memcpy(entry->instance, record.owner.instance, sizeof(entry->instance));
-		}
-	}
-	return ret;
-}
-
-static int image_append(const struct file_image *image, const struct lock_owner *owner,
-	struct str *out, struct error *err)
-{
-	struct saved_entry entry = { .resource = image->resource };
-	int ret = 0;
-
-	if (image->held)
-		entry.hold = image->skipped ? SAVED_SKIPPED : SAVED_LOCKED;
-	if (entry.hold == SAVED_LOCKED)
-		ret = image_observe(image, owner, &entry);
-	if (ret == 0)
-		saved_state_append(out, &entry);
-	entry.resource = (struct resource){ 0 }; /* the image's */
-	saved_entry_finish(&entry);
-	return ret < 0 ? error_set(err, ret, "read the state of %s: %s", image->resource.path,
-				 strerror(-ret))
-		       : 0;
-}
-
-int file_driver_inquire(struct lock *lock, char **ret, struct error *err)
-{
-	struct file_locks *locks = file_locks_of(lock);
-	_cleanup_(str_finish) struct str out = { 0 };
-	char *text;
-	size_t i;
-	int code = file_rights_enter(&locks->rights, err);
-
-	if (code < 0)
-		return code;
-	saved_state_begin(&out, lock->driver->name);
-	for (i = 0; i < locks->n && code == 0; i++)
-		code = image_append(&locks->images[i], &locks->owner, &out, err);
-	file_rights_leave(&locks->rights);
-	if (code < 0)
-		return code;
-	text = str_take(&out);
-	if (!text)
-		return error_set(err, -ENOMEM, "no memory for the lock state");
-	*ret = text;
-	return 0;
-}
-
 /* What arming it again writes in all its places: one more than any of them knew. */
 static uint64_t next_generation(const struct saved_entry *entry)
 {
@@ -219,7 +107,7 @@ static int places_compare(const struct file_image *image, const struct saved_ent
 	for (i = 0; i < image->n_places; i++) {
 		if (!place_find_saved(entry, &image->places[i], &saved))
 			continue;
-		ret = place_observe(image, &image->places[i], owner, &now);
+		ret = file_image_read_record(image, &image->places[i], owner, &now);
 		if (ret < 0)
 			return error_set(err, ret, "read the record of %s: %s",
 				image->places[i].path, strerror(-ret));
@@ -235,7 +123,7 @@ static int image_compare(const struct file_image *image, const struct saved_entr
 	struct stamp stamp;
 	int ret;
 
-	if (saved->hold != SAVED_LOCKED || !image_is_comparable(image))
+	if (saved->hold != SAVED_LOCKED || !file_image_is_comparable(image))
 		return 0;
 	ret = places_compare(image, saved, owner, err);
 	if (ret != 0 || !saved->stamp.ino || !file_image_has_stamp(image))

@@ -23,6 +23,7 @@ enum saved_hold {
 	SAVED_FREE,    /* not held */
 	SAVED_LOCKED,  /* held; its descriptors travel with the state */
 	SAVED_SKIPPED, /* counts as held, but there is no lock: see lock_status */
+	SAVED_N_HOLDS,
 };
 
 /* A lock file that goes with a resource, with a record of its own. */
