@@ -7,14 +7,11 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
-#include "launcher/disks/disks.h"
-#include "launcher/lease_resource.h"
 #include "launcher/vm/block_nodes.h"
 #include "launcher/vm/control.h"
 #include "launcher/vm/control_goal.h"
-#include "launcher/vm/locks_job.h"
+#include "launcher/vm/find_resource.h"
 #include "launcher/vm/monitor.h"
-#include "locking/lock_manager.h"
 
 /*
  * The images of the disk are found on the lock thread (reading a header may
@@ -24,7 +21,6 @@ struct change_call {
 	struct vm *vm;
 	struct qmp_request *request;
 	struct resource_set images;
-	bool readonly;
 	const char *what;
 };
 
@@ -48,79 +44,6 @@ static void on_done(void *data, const struct locks_result *result)
 		qmp_request_reply(call->request, NULL);
 	}
 	call_free(call);
-}
-
-/*
- * What no lock can be had for is refused now: a VM that has given its locks back
- * takes this one with the others only when it is resumed, and could not be. What
- * we may not open QEMU's user may (--user), so that is left to the lock.
- */
-static int check_lockable(const struct vm *vm, const struct resource_set *images, struct error *err)
-{
-	const struct lock_driver *driver = lock_manager_find(vm->plan->options->lock);
-	struct lock_look look = { .params = &vm->lock_params, .fd = -1 };
-	struct lock_view view;
-	size_t i;
-	int ret;
-
-	for (i = 0; i < images->n; i++) {
-		look.resource = &images->items[i];
-		ret = lock_manager_look_at(driver, &look, &view, err);
-		if (ret < 0 && ret != -EACCES && ret != -EPERM)
-			return ret;
-	}
-	return 0;
-}
-
-/* A disk with its backing files, or one file of a chain. */
-static int run_find_images(struct locks_job *job, struct error *err)
-{
-	const struct change_call *call = job->data;
-	struct disks_params params = {
-		.readonly_locks = job->vm->plan->options->readonly_locks || call->readonly,
-		.credentials = job->vm->plan->credentials,
-	};
-	_cleanup_(disks_finish) struct disks disks = { 0 };
-	enum resource_mode mode = call->readonly ? RESOURCE_READER : RESOURCE_EXCLUSIVE;
-	int ret = disks_from_path(job->text, mode, &params, &disks, err);
-
-	if (ret < 0)
-		return ret;
-	if (disks.set.n == 0)
-		return error_set(err, -EINVAL, "%s",
-			disks.notes.n ? disks.notes.items[0].text
-				      : "it names nothing that can be locked");
-	ret = check_lockable(job->vm, &disks.set, err);
-	if (ret < 0)
-		return ret;
-	job->images = disks.set;
-	disks.set = (struct resource_set){ 0 };
-	return 0;
-}
-
-static int run_find_image(struct locks_job *job, struct error *err)
-{
-	const struct change_call *call = job->data;
-	struct resource image = {
-		.kind = RESOURCE_DISK,
-		.mode = call->readonly ? RESOURCE_READER : RESOURCE_EXCLUSIVE,
-		.path = job->text,
-	};
-	struct stat info;
-
-	if (stat(job->text, &info) < 0)
-		return error_set(err, -errno, "%s: %s", job->text, strerror(errno));
-	image.id = resource_identity_of(&info);
-	if (resource_set_add(&job->images, &image, NULL) < 0)
-		return error_set(err, -ENOMEM, "out of memory");
-	return check_lockable(job->vm, &job->images, err);
-}
-
-static int run_find_lease(struct locks_job *job, struct error *err)
-{
-	int ret = lease_resource_add(job->text, NULL, job->vm->plan->options, &job->images, err);
-
-	return ret < 0 ? ret : check_lockable(job->vm, &job->images, err);
 }
 
 static void done_find_images(struct locks_job *job, int result, const struct error *err)
@@ -160,42 +83,6 @@ static void on_nodes(void *data, const struct qmp_reply *reply)
 		return;
 	}
 	locks_detach(vm, &call->images, on_done, call);
-}
-
-/*
- * Of what is attached, what this path names, however it is spelt. Its backing
- * files may serve other disks. A file that is gone is known by its path alone.
- */
-static int run_find_attached(struct locks_job *job, struct error *err)
-{
-	const struct resource_set *all = domain_lock_resources(job->vm->domain);
-	struct stat info;
-	bool there = stat(job->text, &info) == 0;
-	size_t i;
-
-	(void)err;
-	for (i = 0; i < all->n; i++) {
-		const struct resource *each = &all->items[i];
-
-		if (each->kind != RESOURCE_DISK)
-			continue;
-		if (strcmp(each->path, job->text) == 0 ||
-			(there && resource_identity_is(&each->id, &info)))
-			return resource_set_add(&job->images, each, NULL);
-	}
-	return 0;
-}
-
-static int run_find_attached_lease(struct locks_job *job, struct error *err)
-{
-	_cleanup_(resource_set_finish) struct resource_set named = { 0 };
-	const struct resource *member;
-	int ret = lease_resource_add(job->text, NULL, job->vm->plan->options, &named, err);
-
-	if (ret < 0)
-		return ret;
-	member = resource_set_find(domain_lock_resources(job->vm->domain), &named.items[0]);
-	return member ? resource_set_add(&job->images, member, NULL) : 0;
 }
 
 /* QEMU knows nothing of leases. */
@@ -250,12 +137,12 @@ static const struct change_kind {
 	} attach, detach;
 	bool is_path;
 } kinds[] = {
-	{ "disk", { run_find_images, done_find_images }, { run_find_attached, done_find_attached },
+	{ "disk", { find_disk, done_find_images }, { find_attached_image, done_find_attached },
 		true },
-	{ "image", { run_find_image, done_find_images }, { run_find_attached, done_find_attached },
+	{ "image", { find_image, done_find_images }, { find_attached_image, done_find_attached },
 		true },
-	{ "lease", { run_find_lease, done_find_images },
-		{ run_find_attached_lease, done_find_attached_lease }, false },
+	{ "lease", { find_lease, done_find_images },
+		{ find_attached_lease, done_find_attached_lease }, false },
 };
 
 /* The kind that the request names, or NULL: it has been answered with what is wrong. */
@@ -290,13 +177,13 @@ static void start_call(struct vm *vm, struct qmp_request *request, bool attach)
 		return;
 	job.run = attach ? kind->attach.run : kind->detach.run;
 	job.done = attach ? kind->attach.done : kind->detach.done;
+	job.readonly = json_is_true(json_object_get(arguments, "readonly"));
 	job.text = strdup(path);
 	job.data = call = calloc(1, sizeof(*call));
 	if (call)
 		*call = (struct change_call){
 			.vm = vm,
 			.request = request,
-			.readonly = json_is_true(json_object_get(arguments, "readonly")),
 			.what = attach ? "attached" : "detached",
 		};
 	if (call && job.text && locks_job_submit(&job) == 0)

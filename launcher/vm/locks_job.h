@@ -17,6 +17,7 @@ struct locks_job {
 	/* what goes in */
 	uint64_t token;
 	bool force_stale;
+	bool readonly;
 	struct resource_set images;
 	locks_fn fn;
 	void *data;

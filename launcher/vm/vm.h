@@ -61,7 +61,7 @@ struct vm {
 	} * planted; /* those that it was given by name, after its start */
 	size_t n_planted;
 	bool broken_untold; /* that its monitor broke has not been said yet */
-	int lost_fd; /* the lock object's, watched by @loss; -1: none */
+	int lost_fd;        /* the lock object's, watched by @loss; -1: none */
 	uv_poll_t loss;
 	uv_timer_t lock_deadline; /* of taking the locks */
 	uint64_t lock_token;      /* of the save that counts; an older one is passed over */
