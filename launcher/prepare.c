@@ -75,6 +75,9 @@ static int judge_note(struct preparation *p, const struct disks_note *note, stru
 {
 	bool hides = note_hides_files(note);
 
+	/* what has no file to lock is what leases are for: the user has thought of it */
+	if (note->kind == DISKS_NOTE_NETWORK && p->options.leases.n)
+		return 0;
 	/* verified, the truth check finds and locks what is hidden */
 	if (hides ? p->plan.verified : !p->options.require_locks)
 		return strv_add(&p->warnings, note->text);

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What libvirt's lock manager gets wrong, W1 to W8: each must not happen here."""
+"""What libvirt's lock manager gets wrong, W1 to W12: each must not happen here."""
 
 import os
+from pathlib import Path
 
 import locks
 from deadline import wait_for
 from qmp import QmpError
-from vmtest import VmTest, main
+from vmtest import VmTest, main, missing
 
 
 class Holes(VmTest):
@@ -110,6 +111,28 @@ class Holes(VmTest):
             with self.assertRaises(QmpError):
                 self.control("vm").command("cont")
             self.assertFalse(changes(lambda: self.counter(disk) != count), "the guest ran")
+
+    def test_w12_pflash_is_locked(self):
+        firmware = Path("/usr/share/seabios/bios-256k.bin")
+        if not firmware.exists():
+            missing(str(firmware))
+        nvram = self.dir / "nvram.fd"
+        nvram.write_bytes(firmware.read_bytes())
+        pflash = ("-drive", f"if=pflash,format=raw,file={nvram}")
+        first = self.running("first", *pflash)
+        self.assert_held(nvram)
+        self.assert_in_use(self.refused(75, "second", *pflash), nvram, first)
+
+    def test_w12_a_network_disk_needs_a_lease_or_is_warned_of(self):
+        (self.dir / "vms").mkdir()
+        disk = ("-drive", f"file=nbd+unix:///x?socket={self.dir}/nobody,format=raw,if=none")
+        said = self.vmlatch("check", "--", "qemu-system-x86_64", "-display", "none", *disk)
+        self.assert_says("has no file that could be locked: give a --lease", said.out)
+        self.assertEqual(said.status, 0)
+        self.fails(65, "check", "--require-locks", "--", "qemu-system-x86_64", *disk)
+        lease = ["--lease", f"vms:web1:{self.dir}"]
+        said = self.does("check", "--require-locks", *lease, "--", "qemu-system-x86_64", *disk)
+        self.assertNotIn("network", said)
 
 
 def changes(predicate, timeout=1.0):
