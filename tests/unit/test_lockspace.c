@@ -15,81 +15,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/file.h"
-#include "fault.h"
-#include "file_helpers.h"
-#include "locking/file_lock.h"
-#include "locking/path_hash.h"
-
-static char space[128], image[128];
-static struct lock_params params;
-
-static int make_space(void **state)
-{
-	if (lock_fixture_setup(state) < 0)
-		return -1;
-	strcpy(space, fixture_path("space"));
-	strcpy(image, fixture_image("disk.img"));
-	return mkdir(space, 0700);
-}
-
-/* The lock object of a VM on a host, with the lockspace. */
-static struct lock *vm_on(const char *vm, const char *host)
-{
-	struct lock *lock;
-
-	params = fixture_params(vm);
-	snprintf(params.owner.host, sizeof(params.owner.host), "%s", host);
-	params.lockspace = space;
-	assert_int_equal(lock_manager_new(lock_manager_find("file"), &params, &lock, NULL), 0);
-	return lock;
-}
-
-static struct lock *holder_of(const char *path, enum resource_mode mode)
-{
-	struct lock *lock = vm_on("a", "host-a");
-	struct error err = { 0 };
-
-	add(lock, path, mode);
-	if (lock_manager_acquire(lock, 0, NULL, &err) != 0)
-		fail_msg("%s", err.text);
-	assert_int_equal(lock_manager_arm(lock, NULL), 0);
-	return lock;
-}
-
-/* The lock file of a path, as virtlockd calls it. */
-static const char *lock_file(const char *path)
-{
-	static char text[256];
-	char hash[PATH_HASH_SIZE];
-
-	snprintf(text, sizeof(text), "%s/%s", space, path_hash(path, hash));
-	return text;
-}
-
-static void put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
-	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-	close(fd);
-}
-
-static char *get(const char *path)
-{
-	char *text;
-
-	assert_int_equal(file_read_at(AT_FDCWD, path, 0, 8192, &text, NULL), 0);
-	return text;
-}
-
-static int acquire(struct lock *lock, struct error *err)
-{
-	struct lock_conflict conflict;
-
-	*err = (struct error){ 0 };
-	return lock_manager_acquire(lock, 0, &conflict, err);
-}
+#include "lockspace_helpers.h"
 
 static void a_disk_has_a_lock_file_with_virtlockds_name_and_byte(void **state)
 {
@@ -462,99 +388,6 @@ static void an_adoption_takes_lock_files_over_too(void **state)
 	lock_manager_free(ours);
 }
 
-/* What a file system may answer, to a lock file only: the sentence and what is left. */
-static void a_file_system_that_refuses_is_told_of_and_nothing_is_left(void **state)
-{
-	static const struct {
-		const char *call;
-		int err;
-		int status; /* 0: it works all the same, by the stamp alone */
-		const char *words;
-	} cases[] = {
-		{ "openat", ENOSPC, 69, "No space left" },
-		{ "openat", EDQUOT, 69, "quota" },
-		{ "openat", EROFS, 77, "Read-only file system" },
-		{ "openat", EACCES, 77, "Permission denied" },
-		{ "openat", ESTALE, 69, "Stale file handle" },
-		{ "pwrite", ENOSPC, 0, "" },
-		{ "pwrite", EDQUOT, 0, "" },
-		{ "fsetxattr", ENOSPC, 0, "" }, /* the attributes' room is full */
-		{ "fsetxattr", EDQUOT, 0, "" },
-		{ "fcntl", ENOLCK, 65, "has no locks" },
-	};
-	size_t i, fds;
-
-	(void)state;
-	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct lock *lock = vm_on("a", "host-a");
-		struct error err;
-		int ret;
-
-		unlink(lock_file(image));
-		add(lock, image, RESOURCE_EXCLUSIVE);
-		fds = fixture_count_fds();
-		fault_always(cases[i].call, cases[i].err);
-		ret = acquire(lock, &err);
-		if (ret == 0)
-			ret = lock_manager_arm(lock, &err);
-		fault_always(NULL, 0);
-		if (cases[i].status ? err.status != cases[i].status || ret >= 0 : ret != 0)
-			fail_msg("case %zu: %d, %d '%s'", i, ret, err.status, err.text);
-		assert_non_null(strstr(err.text, cases[i].words));
-		if (ret < 0) {
-			assert_int_equal(fixture_count_fds(), fds);
-			assert_int_equal(lock_seen(image, 0), F_UNLCK);
-		}
-		lock_manager_free(lock);
-	}
-}
-
-/* A signal is no failure: the call is made again. */
-static void a_directory_that_disappears_while_it_is_held_is_a_loss(void **state)
-{
-	struct lock *lock = holder_of(image, RESOURCE_EXCLUSIVE);
-	struct error err = { 0 };
-	char *saved = saved_of(lock);
-
-	(void)state;
-	unlink(lock_file(image));
-	assert_int_equal(rmdir(space), 0);
-	assert_int_equal(lock_manager_verify(lock, NULL, &err), LOCK_LOST);
-	assert_int_equal(lock_manager_release(lock, NULL, NULL), 0);
-	assert_int_equal(acquire(lock, &err), -ENOENT);
-	assert_int_equal(err.status, 69);
-	assert_int_equal(lock_seen(image, 0), F_UNLCK);
-	assert_int_equal(mkdir(space, 0700), 0);
-	assert_int_equal(acquire(lock, &err), 0);
-	assert_int_equal(lock_manager_verify(lock, saved, &err), LOCK_STALE);
-	free(saved);
-	lock_manager_free(lock);
-}
-
-/* Times are never compared with the clock's: only with what was saved. */
-static void a_clock_that_jumps_makes_nothing_stale(void **state)
-{
-	static const time_t jumps[] = { 0, 1, -100000, 100000, 4102444800 };
-	size_t i;
-
-	(void)state;
-	for (i = 0; i < sizeof(jumps) / sizeof(jumps[0]); i++) {
-		struct timespec times[2] = { { .tv_sec = jumps[i] }, { .tv_sec = jumps[i] } };
-		struct lock *lock;
-		struct error err;
-		char *saved;
-
-		assert_int_equal(utimensat(AT_FDCWD, image, times, 0), 0);
-		lock = holder_of(image, RESOURCE_EXCLUSIVE);
-		saved = saved_of(lock);
-		assert_int_equal(lock_manager_release(lock, NULL, NULL), 0);
-		assert_int_equal(acquire(lock, &err), 0);
-		assert_int_equal(lock_manager_verify(lock, saved, &err), 0);
-		free(saved);
-		lock_manager_free(lock);
-	}
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_space, lock_fixture_teardown)
 
 int main(void)
@@ -574,9 +407,6 @@ int main(void)
 		TEST(a_lockspace_that_anybody_can_write_to_is_refused),
 		TEST(somebody_elses_text_in_a_lease_file_stays),
 		TEST(an_adoption_takes_lock_files_over_too),
-		TEST(a_file_system_that_refuses_is_told_of_and_nothing_is_left),
-		TEST(a_directory_that_disappears_while_it_is_held_is_a_loss),
-		TEST(a_clock_that_jumps_makes_nothing_stale),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fault.h"
+#include "lockspace_helpers.h"
+
+/* What a file system may answer, to a lock file only: the sentence and what is left. */
+static void a_file_system_that_refuses_is_told_of_and_nothing_is_left(void **state)
+{
+	static const struct {
+		const char *call;
+		int err;
+		int status; /* 0: it works all the same, by the stamp alone */
+		const char *words;
+	} cases[] = {
+		{ "openat", ENOSPC, 69, "No space left" },
+		{ "openat", EDQUOT, 69, "quota" },
+		{ "openat", EROFS, 77, "Read-only file system" },
+		{ "openat", EACCES, 77, "Permission denied" },
+		{ "openat", ESTALE, 69, "Stale file handle" },
+		{ "pwrite", ENOSPC, 0, "" },
+		{ "pwrite", EDQUOT, 0, "" },
+		{ "fsetxattr", ENOSPC, 0, "" }, /* the attributes' room is full */
+		{ "fsetxattr", EDQUOT, 0, "" },
+		{ "fcntl", ENOLCK, 65, "has no locks" },
+	};
+	size_t i, fds;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct lock *lock = vm_on("a", "host-a");
+		struct error err;
+		int ret;
+
+		unlink(lock_file(image));
+		add(lock, image, RESOURCE_EXCLUSIVE);
+		fds = fixture_count_fds();
+		fault_always(cases[i].call, cases[i].err);
+		ret = acquire(lock, &err);
+		if (ret == 0)
+			ret = lock_manager_arm(lock, &err);
+		fault_always(NULL, 0);
+		if (cases[i].status ? err.status != cases[i].status || ret >= 0 : ret != 0)
+			fail_msg("case %zu: %d, %d '%s'", i, ret, err.status, err.text);
+		assert_non_null(strstr(err.text, cases[i].words));
+		if (ret < 0) {
+			assert_int_equal(fixture_count_fds(), fds);
+			assert_int_equal(lock_seen(image, 0), F_UNLCK);
+		}
+		lock_manager_free(lock);
+	}
+}
+
+/* A signal is no failure: the call is made again. */
+static void a_directory_that_disappears_while_it_is_held_is_a_loss(void **state)
+{
+	struct lock *lock = holder_of(image, RESOURCE_EXCLUSIVE);
+	struct error err = { 0 };
+	char *saved = saved_of(lock);
+
+	(void)state;
+	unlink(lock_file(image));
+	assert_int_equal(rmdir(space), 0);
+	assert_int_equal(lock_manager_verify(lock, NULL, &err), LOCK_LOST);
+	assert_int_equal(lock_manager_release(lock, NULL, NULL), 0);
+	assert_int_equal(acquire(lock, &err), -ENOENT);
+	assert_int_equal(err.status, 69);
+	assert_int_equal(lock_seen(image, 0), F_UNLCK);
+	assert_int_equal(mkdir(space, 0700), 0);
+	assert_int_equal(acquire(lock, &err), 0);
+	assert_int_equal(lock_manager_verify(lock, saved, &err), LOCK_STALE);
+	free(saved);
+	lock_manager_free(lock);
+}
+
+/* Times are never compared with the clock's: only with what was saved. */
+static void a_clock_that_jumps_makes_nothing_stale(void **state)
+{
+	static const time_t jumps[] = { 0, 1, -100000, 100000, 4102444800 };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(jumps) / sizeof(jumps[0]); i++) {
+		struct timespec times[2] = { { .tv_sec = jumps[i] }, { .tv_sec = jumps[i] } };
+		struct lock *lock;
+		struct error err;
+		char *saved;
+
+		assert_int_equal(utimensat(AT_FDCWD, image, times, 0), 0);
+		lock = holder_of(image, RESOURCE_EXCLUSIVE);
+		saved = saved_of(lock);
+		assert_int_equal(lock_manager_release(lock, NULL, NULL), 0);
+		assert_int_equal(acquire(lock, &err), 0);
+		assert_int_equal(lock_manager_verify(lock, saved, &err), 0);
+		free(saved);
+		lock_manager_free(lock);
+	}
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make_space, lock_fixture_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_file_system_that_refuses_is_told_of_and_nothing_is_left),
+		TEST(a_directory_that_disappears_while_it_is_held_is_a_loss),
+		TEST(a_clock_that_jumps_makes_nothing_stale),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
