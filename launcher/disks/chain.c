@@ -173,7 +173,9 @@ static int network_walk(struct chain *chain, const json_t *node, struct chain_pl
 {
 	(void)node, (void)ret;
 	return disks_notes_add(&chain->notes, DISKS_NOTE_NETWORK,
-		"%s: an image on the network has no file that could be locked: give a --lease for it", place->origin);
+		"%s: an image on the network has no file that could be locked: give a --lease for "
+		"it",
+		place->origin);
 }
 
 static int unlockable_walk(struct chain *chain, const json_t *node, struct chain_place *place,

@@ -51,8 +51,7 @@ static void only_regular_files_and_block_devices_are_opened(void **state)
 		const char *path = fixture_path(kinds[i].name);
 
 		/* devices that are not there: to open one would say ENXIO */
-		if (kinds[i].type == S_IFCHR &&
-			mknod(path, S_IFCHR | 0600, makedev(240, 77)) < 0)
+		if (kinds[i].type == S_IFCHR && mknod(path, S_IFCHR | 0600, makedev(240, 77)) < 0)
 			continue;
 		for (mode = RESOURCE_READER; mode <= RESOURCE_EXCLUSIVE; mode++) {
 			struct error err = { 0 };
