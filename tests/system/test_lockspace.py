@@ -220,6 +220,21 @@ class Leases(Shared):
         self.assert_free(one_path)
         self.does("stop", "vm")
 
+    def test_come_and_go_while_it_is_paused_and_keeps_its_locks(self):
+        name, path = self.lease("more")
+        disk = self.disk("more.raw")
+        vm = self.running("vm", *self.drive(self.guest("halt")), options=["--release-on", "none"])
+        self.fails(69, "pause", "vm")
+        for kind, words, file in (("lease", name, path), ("disk", disk, disk)):
+            with self.subTest(kind):
+                self.does("attach", "vm", kind, words)
+                self.assert_held(file)
+                self.assertTrue(any(lock.start == locks.BYTE for lock in procfs.fd_locks(vm.qemu, file)))
+                self.does("detach", "vm", kind, words)
+                self.assert_free(file)
+        self.does("resume", "vm")
+        self.does("stop", "vm")
+
     def test_that_are_busy_change_nothing(self):
         name, path = self.lease("busy")
         vm = self.running("vm")
