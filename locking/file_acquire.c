@@ -235,7 +235,10 @@ static int64_t conflict_fill(
 	};
 	int verdict;
 
+	/* state files know a disk by what it is, whichever of its places is locked */
 	*conflict = (struct lock_conflict){ .id = place->id };
+	if (busy->resource.kind == RESOURCE_DISK)
+		conflict->id = busy->resource.id;
 	snprintf(conflict->path, sizeof(conflict->path), "%s", busy->resource.path);
 	file_rights_enter(&locks->rights, NULL);
 	verdict = holder_find(&query, &locks->owner, &conflict->holder);
@@ -243,13 +246,19 @@ static int64_t conflict_fill(
 	return verdict_patience_ms(verdict);
 }
 
+/* What is locked, as long as it is known: images may be closed again by now. */
+struct obstacle {
+	struct resource_identity id;
+	enum resource_mode mode;
+};
+
 static int conflict_report(
-	struct lock_conflict *conflict, enum resource_mode mode, struct error *err)
+	struct lock_conflict *conflict, const struct obstacle *obstacle, struct error *err)
 {
 	char text[sizeof(err->text)];
 
 	if (conflict->holder.source == LOCK_HOLDER_UNKNOWN)
-		holder_scan(&conflict->id, mode, &conflict->holder);
+		holder_scan(&obstacle->id, obstacle->mode, &conflict->holder);
 	error_set(err, LOCK_BUSY, "%s", lock_conflict_sentence(conflict, text, sizeof(text)));
 	return error_status(err, LOCK_BUSY, 75);
 }
@@ -260,7 +269,7 @@ int file_driver_acquire(
 	struct file_locks *locks = file_locks_of(lock);
 	int64_t began = clock_monotonic_ms(), patience_ms;
 	struct file_image *busy = NULL;
-	enum resource_mode mode;
+	struct obstacle obstacle = { 0 };
 	int ret;
 
 	if (flags & LOCK_REGISTER_ONLY)
@@ -271,7 +280,8 @@ int file_driver_acquire(
 			file_locks_watch(locks);
 		if (ret != LOCK_BUSY)
 			return ret;
-		mode = busy->resource.mode;
+		obstacle.id = busy->places[busy->busy_place].id;
+		obstacle.mode = busy->resource.mode;
 		patience_ms = conflict ? conflict_fill(locks, busy, conflict) : 0;
 		if (!conflict)
 			error_set(err, LOCK_BUSY, "%s is in use", busy->resource.path);
@@ -280,5 +290,5 @@ int file_driver_acquire(
 			break;
 		clock_sleep_ms(RETRY_MS);
 	}
-	return conflict ? conflict_report(conflict, mode, err) : ret;
+	return conflict ? conflict_report(conflict, &obstacle, err) : ret;
 }

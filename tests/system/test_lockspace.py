@@ -101,6 +101,17 @@ class TwoHosts(Shared):
         wait_for("QEMU's death frees nothing", lambda: locks.is_free(self.lock_file(disk)))
 
 
+class SharedWriters(Shared):
+    def test_have_no_record_and_are_named_by_their_state(self):
+        disk = self.guest("halt")
+        shared = ("-drive", f"file={disk},format=raw,if=none,id=d", "-device", "virtio-blk-pci,drive=d,share-rw=on")
+        first = self.here("first", *shared)
+        self.here("second", *shared)
+        said = self.refused(75, "third", *self.drive(disk), options=["--lockspace", self.space])
+        self.assert_says(rf"in use by VM '(first|second)' \(host \S+, pid ({first.qemu}|\d+)", said)
+        self.does("stop", "first", "second")
+
+
 class Loss(Shared):
     def lose(self, **more):
         disk = self.guest("counter")
