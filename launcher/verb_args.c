@@ -44,6 +44,11 @@ static const struct option_spec attach_specs[] = {
 	{ "readonly", NULL, "QEMU only reads it: a reader's lock",
 		ROW(readonly, option_set_switch) },
 };
+static const struct option_spec doctor_specs[] = {
+	{ "timeout", "SECONDS", "how long each directory may take (default 10)",
+		ROW(timeout_ms, option_set_seconds) },
+	JSON_ROW,
+};
 static const struct option_spec stop_specs[] = {
 	{ "timeout", "SECONDS", "how long each step may take (default 10)",
 		ROW(timeout_ms, option_set_seconds) },
@@ -54,6 +59,7 @@ const struct option_table list_options = TABLE(list_specs);
 const struct option_table events_options = TABLE(events_specs);
 const struct option_table resume_options = TABLE(resume_specs);
 const struct option_table attach_options = TABLE(attach_specs);
+const struct option_table doctor_options = TABLE(doctor_specs);
 const struct option_table stop_options = TABLE(stop_specs);
 
 static const struct option_table no_options;

@@ -22,7 +22,7 @@ struct verb_args {
 
 /* The rows of the verbs' options. */
 extern const struct option_table json_options, list_options, events_options, resume_options,
-	stop_options, attach_options;
+	stop_options, attach_options, doctor_options;
 
 /* 0 or -errno with a sentence and status 64. */
 int verb_args_parse(char **argv, struct verb_args *ret, struct error *err);

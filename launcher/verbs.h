@@ -19,6 +19,7 @@ int verb_check(char **argv);
 int verb_list(char **argv);
 int verb_status(char **argv);
 int verb_who(char **argv);
+int verb_doctor(char **argv);
 int verb_events(char **argv);
 int verb_pause(char **argv);
 int verb_resume(char **argv);

@@ -13,8 +13,10 @@
  * Preloaded into vmlatch by a test: lock calls hang while SLOW_LOCKS_DIR has a
  * file named after them ("lock", "unlock", "probe", "read", "xattr"), and leave a file
  * "NAME.waits" when they begin to. No descriptor is duplicated while there is a
- * file "no-dup". The monotonic clock is an hour ahead as soon
- * as there is a file "late" (two: "later"), so that deadlines can be met without waiting.
+ * file "no-dup", no lock is possible while there is a file "no-locks", and none is
+ * taken, though all say yes, while there is a file "lying-locks". The monotonic clock is an hour
+ * ahead as soon as there is a file "late" (two: "later"), so that deadlines can be met without
+ * waiting.
  */
 
 #define EXPORT  __attribute__((visibility("default")))
@@ -60,6 +62,12 @@ static int pass_fcntl(const char *symbol, int fd, int command, void *argument)
 	int (*next)(int, int, ...) = dlsym(RTLD_NEXT, symbol);
 	const struct flock *want = argument;
 
+	if (command == F_OFD_SETLK && is_there("no-locks")) {
+		errno = ENOLCK;
+		return -1;
+	}
+	if (command == F_OFD_SETLK && is_there("lying-locks"))
+		return 0;
 	if (command == F_OFD_SETLK && want->l_start < 100)
 		hang_while(want->l_type == F_UNLCK ? "unlock" : "lock");
 	if (command == F_OFD_GETLK && want->l_start > 100)

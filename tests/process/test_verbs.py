@@ -86,7 +86,7 @@ class CommandLine(Verbs):
             self.expect(0, "Usage: vmlatch stop(?s:.*)--timeout SECONDS(?s:.*)", "", *words)
 
     def test_what_does_not_exist_yet_is_unknown(self):
-        for verb in ("qmp", "migrate", "adopt", "doctor"):
+        for verb in ("qmp", "migrate", "adopt"):
             self.expect(64, "", f"vmlatch: there is no verb '{verb}': .*\n", verb, "web1")
         self.expect(64, "", "vmlatch: 'attach' knows disk, image and lease: .*not 'tape'\n",
                     "attach", "web1", "tape", "a")
