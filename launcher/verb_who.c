@@ -13,6 +13,7 @@
 #include "launcher/verb_args.h"
 #include "launcher/verbs.h"
 #include "launcher/vm_holder.h"
+#include "launcher/who_target.h"
 #include "locking/holder_process.h"
 #include "locking/lock_conflict.h"
 #include "locking/lock_manager.h"
@@ -95,17 +96,28 @@ static void name_holder(struct lock_view *view, const struct vm_entry *vm)
 		holder_scan(&view->id, RESOURCE_EXCLUSIVE, &view->holder);
 }
 
+static int look_at(const struct who_target *target, struct lock_view *view, struct error *err)
+{
+	if (target->unmade)
+		return 0;
+	return lock_manager_look(lock_manager_find(DRIVER), target->path, view, err);
+}
+
 static int who_has(const char *path, struct around *around)
 {
+	_cleanup_(who_target_finish) struct who_target target = { 0 };
 	const struct vm_entry *vm;
 	struct lock_view view = { 0 };
 	struct error err = { 0 };
-	int ret;
+	int ret = who_target_find(path, &target);
 
-	ret = lock_manager_look(lock_manager_find(DRIVER), path, &view, &err);
+	if (ret == 0)
+		ret = look_at(&target, &view, &err);
+	else
+		error_set(&err, ret, "no memory for %s", path);
 	if (ret < 0)
 		return exit_failure(ret, &err);
-	vm = vm_holder_find(around->vms, around->n, &view.id);
+	vm = target.unmade ? NULL : vm_holder_find(around->vms, around->n, &view.id);
 	name_holder(&view, vm);
 	if (around->json.wanted)
 		return json_list_add(&around->json, view_to_json(path, &view, vm));

@@ -55,6 +55,29 @@ class Verbs(VmTest):
         with locks.Held(disk, posix=True):
             self.assert_says(rf"{disk}: exclusive, .*\(pid {os.getpid()}\)", self.does("who", disk))
 
+    def test_who_names_the_holder_of_a_lock_file_and_of_a_lease(self):
+        space = self.dir / "locks" / "space"
+        space.mkdir(parents=True, mode=0o700)
+        lease = f"space:key:{space.parent}"
+        self.assertEqual(self.does("who", lease), f"{lease}: free\n")
+        self.assertEqual(os.listdir(space), [], "a look makes nothing")
+        vm = self.running("web2", *self.drive(self.disk("two.raw")),
+                          options=("--lockspace", str(space.parent), "--lease", lease, "--host-name", "kvm7"))
+        lock_file = next(path for path in space.parent.iterdir() if path.is_file())
+        for name in (lease, space / "key", lock_file):
+            self.assert_says(rf"^{name}: exclusive, VM 'web2' \(host kvm7, pid {vm.qemu}, since",
+                             self.does("who", name))
+        self.assertEqual(self.json("who", lease)[0]["holder"]["vm"], "web2")
+        self.does("pause", "web2")
+        self.assert_says(": free", self.does("who", lease))
+        self.fails(66, "who", f"space:key:{self.dir}/nowhere")
+
+    def test_who_takes_a_file_with_colons_for_a_file(self):
+        (self.dir / "a:b:").mkdir()
+        disk = self.disk("a:b:/c.raw")
+        self.assertEqual(self.does("who", "a:b:/c.raw", cwd=self.dir), "a:b:/c.raw: free\n")
+        self.assertTrue(disk.exists())
+
     def test_who_of_a_missing_file_is_66(self):
         self.fails(66, "who", self.dir / "missing.raw")
 
