@@ -125,7 +125,7 @@ int file_driver_look(const struct lock_look *look, struct lock_view *ret, struct
 	_cleanup_(file_spaces_finish) struct file_spaces spaces = { 0 };
 	struct lock_view view = { 0 };
 	struct file_rights rights = { 0 };
-	struct file_image image;
+	struct file_image image = { 0 };
 	int code = file_spaces_init(&spaces, look->params);
 
 	if (code == 0)

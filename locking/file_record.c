@@ -2,6 +2,7 @@
 #include "locking/file_record.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -144,7 +145,6 @@ int file_record_mark_part(
 	struct file_record_home home, const struct lock_owner *owner, struct error *err)
 {
 	static const struct resource_identity any;
-	_cleanup_(freep) char *text = NULL;
 	struct record record;
 	int code = file_record_read(home, &any, owner->boot_id, &record);
 
@@ -152,7 +152,7 @@ int file_record_mark_part(
 		return 0;
 	if (code == 0) {
 		record.parts++;
-		text = record_put(home, &record, &code);
+		free(record_put(home, &record, &code));
 	}
 	if (code < 0)
 		return error_set(err, code, "its record cannot be written: %s", strerror(-code));

@@ -163,7 +163,7 @@ static int attempt(const struct lock_file *file, int directory, const struct sta
 int lock_file_open(
 	const struct lock_file *file, bool write, struct resource_identity *ret, struct error *err)
 {
-	struct stat parent, info;
+	struct stat parent = { 0 }, info;
 	_cleanup_(closep) int directory = directory_open(file, true, &parent, err);
 	struct error refusal = { 0 };
 	int left = ATTEMPTS, fd;
@@ -188,7 +188,7 @@ int lock_file_open(
 int lock_file_open_to_look(const struct lock_file *file, struct error *err)
 {
 	const char *name = strrchr(file->path, '/') + 1;
-	struct stat parent, info;
+	struct stat parent = { 0 }, info;
 	_cleanup_(closep) int directory = directory_open(file, false, &parent, err);
 	int ret, fd;
 

@@ -18,6 +18,8 @@
 #define QEMU_LOCK_FIRST 100
 #define QEMU_LOCK_LAST  299
 
+#define USUAL_IMAGES 32
+
 void open_images_free(struct open_image *images, size_t n)
 {
 	size_t i;
@@ -90,8 +92,8 @@ int open_images_read(pid_t pid, struct open_image **ret, size_t *n, struct error
 {
 	_cleanup_(closedirp) DIR *fds = open_proc_dir(pid, "fd");
 	_cleanup_(closedirp) DIR *infos = open_proc_dir(pid, "fdinfo");
-	struct open_image *images = NULL;
-	size_t used = 0, size = 0;
+	size_t used = 0, size = USUAL_IMAGES;
+	struct open_image *images, *grown;
 	struct dirent *entry;
 	int code = 0;
 
@@ -99,13 +101,14 @@ int open_images_read(pid_t pid, struct open_image **ret, size_t *n, struct error
 		return error_set(err, -errno, "look at QEMU's descriptors (pid %d): %s%s", pid,
 			strerror(errno),
 			errno == EACCES || errno == EPERM ? OTHERS_NEED_PTRACE : "");
+	images = calloc(size, sizeof(*images));
+	if (!images)
+		return error_set(err, -ENOMEM, "out of memory");
 	while (code >= 0 && (entry = readdir(fds))) {
 		if (entry->d_name[0] == '.')
 			continue;
 		if (used == size) {
-			struct open_image *grown;
-
-			size = size ? size * 2 : 32;
+			size *= 2;
 			grown = reallocarray(images, size, sizeof(*grown));
 			if (!grown) {
 				code = -ENOMEM;

@@ -308,6 +308,9 @@ static void what_is_no_lock_file_is_refused_and_left_alone(void **state)
 
 static void a_lockspace_that_is_not_there_is_69(void **state)
 {
+	const struct resource disk = { .kind = RESOURCE_DISK, .path = image };
+	const struct lock_look look = { .params = &params, .resource = &disk, .fd = -1 };
+	struct lock_view view;
 	struct lock *lock = vm_on("a", "host-a");
 	struct error err;
 
@@ -318,6 +321,9 @@ static void a_lockspace_that_is_not_there_is_69(void **state)
 	assert_int_equal(err.status, 69);
 	assert_non_null(strstr(err.text, space));
 	assert_int_not_equal(access(space, F_OK), 0);
+	err = (struct error){ 0 };
+	assert_int_equal(lock_manager_look_at(lock->driver, &look, &view, &err), -ENOENT);
+	assert_int_equal(err.status, 69);
 	lock_manager_free(lock);
 }
 
