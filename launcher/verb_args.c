@@ -2,6 +2,7 @@
 #include "launcher/verb_args.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <sysexits.h>
 
 #include "base/cleanup.h"
@@ -23,6 +24,14 @@
 /* clang-format on */
 
 static const struct option_spec json_specs[] = { JSON_ROW };
+static const struct option_spec who_specs[] = {
+	{ "lockspace", "DIR", "look at the lock files in this directory too",
+		ROW(lockspace, option_set_path) },
+	{ "lockspace-name", "path|identity", "what its lock files are named by (default path)",
+		ROW(lockspace_by_identity, option_set_switch),
+		.words = (const char *const[]){ "path", "identity" } },
+	JSON_ROW,
+};
 static const struct option_spec list_specs[] = {
 	{ "watch", NULL, "print it anew whenever something changes, until interrupted",
 		ROW(watch, option_set_switch) },
@@ -55,6 +64,7 @@ static const struct option_spec stop_specs[] = {
 };
 
 const struct option_table json_options = TABLE(json_specs);
+const struct option_table who_options = TABLE(who_specs);
 const struct option_table list_options = TABLE(list_specs);
 const struct option_table events_options = TABLE(events_specs);
 const struct option_table resume_options = TABLE(resume_specs);
@@ -67,6 +77,7 @@ static const struct option_table no_options;
 void verb_args_finish(struct verb_args *args)
 {
 	strv_finish(&args->operands);
+	free(args->lockspace);
 }
 
 int verb_args_parse(char **argv, struct verb_args *ret, struct error *err)

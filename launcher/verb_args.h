@@ -16,13 +16,15 @@ struct verb_args {
 	bool follow;
 	bool force_stale;
 	bool readonly;
+	char *lockspace; /* absolute; NULL: none */
+	bool lockspace_by_identity;
 	int64_t timeout_ms;
 	uint64_t since;
 };
 
 /* The rows of the verbs' options. */
-extern const struct option_table json_options, list_options, events_options, resume_options,
-	stop_options, attach_options, doctor_options;
+extern const struct option_table json_options, who_options, list_options, events_options,
+	resume_options, stop_options, attach_options, doctor_options;
 
 /* 0 or -errno with a sentence and status 64. */
 int verb_args_parse(char **argv, struct verb_args *ret, struct error *err);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include "launcher/exit_status.h"
 #include "launcher/json_list.h"
 #include "launcher/json_text.h"
+#include "launcher/option_value.h"
 #include "launcher/verb_args.h"
 #include "launcher/verbs.h"
 #include "launcher/vm_holder.h"
@@ -96,14 +98,30 @@ static void name_holder(struct lock_view *view, const struct vm_entry *vm)
 		holder_scan(&view->id, RESOURCE_EXCLUSIVE, &view->holder);
 }
 
-static int look_at(const struct who_target *target, struct lock_view *view, struct error *err)
+/* By its whole name, which its lock file may have been named after. */
+static int look_at(const struct who_target *target, const struct verb_args *args,
+	struct lock_view *ret, struct error *err)
 {
+	_cleanup_(freep) char *whole = path_make_absolute(target->path);
+	const struct lock_params params = {
+		.lockspace = args->lockspace,
+		.lockspace_by_identity = args->lockspace_by_identity,
+	};
+	const struct resource disk = {
+		.kind = RESOURCE_DISK,
+		.mode = RESOURCE_EXCLUSIVE,
+		.path = whole,
+	};
+	const struct lock_look look = { .params = &params, .resource = &disk, .fd = -1 };
+
 	if (target->unmade)
 		return 0;
-	return lock_manager_look(lock_manager_find(DRIVER), target->path, view, err);
+	if (!whole)
+		return error_set(err, -errno, "where are we? %s", strerror(errno));
+	return lock_manager_look_at(lock_manager_find(DRIVER), &look, ret, err);
 }
 
-static int who_has(const char *path, struct around *around)
+static int who_has(const char *path, const struct verb_args *args, struct around *around)
 {
 	_cleanup_(who_target_finish) struct who_target target = { 0 };
 	const struct vm_entry *vm;
@@ -112,7 +130,7 @@ static int who_has(const char *path, struct around *around)
 	int ret = who_target_find(path, &target);
 
 	if (ret == 0)
-		ret = look_at(&target, &view, &err);
+		ret = look_at(&target, args, &view, &err);
 	else
 		error_set(&err, ret, "no memory for %s", path);
 	if (ret < 0)
@@ -139,7 +157,7 @@ int verb_who(char **argv)
 	look_around(&around);
 	json_list_begin(&around.json, args.json, stdout);
 	for (i = 0; i < args.operands.n; i++) {
-		int one = who_has(args.operands.items[i], &around);
+		int one = who_has(args.operands.items[i], &args, &around);
 
 		status = status ? status : one;
 	}

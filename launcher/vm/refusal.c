@@ -57,6 +57,19 @@ static bool way_out_here(
 	return found;
 }
 
+/* Whoever has only the lock file is not found by the image. */
+static void who_hint(
+	const struct options *options, const struct lock_conflict *conflict, struct error *ret)
+{
+	if (options->lockspace)
+		error_set(ret, 0, "'vmlatch who --lockspace %.150s%s %.200s' tells more.",
+			options->lockspace,
+			options->lockspace_by_identity ? " --lockspace-name identity" : "",
+			conflict->path);
+	else
+		error_set(ret, 0, "'vmlatch who %.300s' tells more.", conflict->path);
+}
+
 void refusal_way_out(const struct vm *vm, const struct lock_conflict *conflict, struct error *ret)
 {
 	const struct lock_holder *holder = &conflict->holder;
@@ -67,7 +80,7 @@ void refusal_way_out(const struct vm *vm, const struct lock_conflict *conflict, 
 	if (holder->vm[0] && elsewhere)
 		error_set(ret, 0, "'vmlatch stop %s' on %s frees it.", holder->vm, holder->host);
 	else if (!holder->vm[0] || !way_out_here(vm, conflict, ret))
-		error_set(ret, 0, "'vmlatch who %.300s' tells more.", conflict->path);
+		who_hint(vm->plan->options, conflict, ret);
 }
 
 void refusal_note(

@@ -2,6 +2,7 @@
 """The verbs around a VM that runs, against made-up supervisors: each status, each sentence."""
 
 import fcntl
+import hashlib
 import json
 import os
 import re
@@ -59,9 +60,9 @@ class Verbs(unittest.TestCase):
         return subprocess.run([VMLATCH, *map(str, words)], stdin=subprocess.DEVNULL, timeout=DEADLINE,
                               capture_output=True, text=True, check=False, env=self.environment, **more)
 
-    def expect(self, status, out, err, *words):
+    def expect(self, status, out, err, *words, **more):
         """The exit status, and what stdout and stderr are (regular expressions of the whole)."""
-        result = self.vmlatch(*words)
+        result = self.vmlatch(*words, **more)
         shown = f"{' '.join(map(str, words))}: {result}"
         self.assertEqual(result.returncode, status, shown)
         self.assertRegex(result.stdout, rf"\A{out}\Z", shown)
@@ -497,6 +498,20 @@ class Who(Verbs):
         (found,) = json.loads(self.vmlatch("who", "--json", path).stdout)
         self.assertEqual((found["held"], found["mode"], found["holder"]["source"], found["holder"]["pid"]),
                          (True, "exclusive", "kernel", os.getpid()))
+
+    def test_who_has_only_the_lock_file_is_found_in_its_lockspace(self):
+        path, space = self.disk(), self.dir / "space"
+        space.mkdir(mode=0o700)
+        self.expect(0, f"{path}: free\n", "", "who", "--lockspace", space, path)
+        lock_file = space / hashlib.sha256(str(path).encode()).hexdigest()
+        lock_file.touch(0o600)
+        self.lock(lock_file, fcntl.F_SETLK)
+        self.expect(0, f"{path}: free\n", "", "who", path)
+        held = rf"a.img: exclusive, .*\(pid {os.getpid()}\)\n"
+        self.expect(0, f"{self.dir}/{held}", "", "who", "--lockspace", space, path)
+        self.expect(0, held, "", "who", "--lockspace", "space", "a.img", cwd=self.dir)
+        self.expect(69, "", "vmlatch: lockspace: .*/gone: No such file.*\n",
+                    "who", "--lockspace", self.dir / "gone", path)
 
     def test_a_vm_of_this_host_is_found_by_its_state_file(self):
         path = self.disk()
