@@ -81,6 +81,22 @@ static int byte_test(int fd, short type, off_t byte, struct flock *ret)
 	return range_test(fd, type, byte, 1, ret);
 }
 
+/*
+ * A shared disk of libvirt's has no class byte, but a POSIX lock, which ours are
+ * not: it is a writer, since virtlockd locks nothing for readers. Of several locks
+ * the kernel names the oldest, so behind a reader of ours it is not seen.
+ */
+static int virtlockd_writer_test(int fd, struct flock *ret)
+{
+	struct flock lock;
+	int met = byte_test(fd, F_WRLCK, BYTE_LIFE, &lock);
+
+	if (met <= 0 || lock.l_pid <= 0)
+		return met < 0 ? met : 0;
+	*ret = lock;
+	return 1;
+}
+
 /* As byte_test(), of those whose way of sharing does not go with this use. */
 static int others_test(int fd, enum file_use use, struct flock *ret)
 {
@@ -90,7 +106,7 @@ static int others_test(int fd, enum file_use use, struct flock *ret)
 		if (uses[use].others[i] != BYTE_NONE)
 			met = byte_test(fd, F_WRLCK, uses[use].others[i], ret);
 	}
-	return met;
+	return met == 0 && use == FILE_USE_READER ? virtlockd_writer_test(fd, ret) : met;
 }
 
 static int class_test(int fd, enum file_use use)

@@ -13,7 +13,8 @@
  *	2	the guard: the same type again, on a second description that QEMU
  *		never has, so that a QEMU that was taken over cannot let go of it
  *	3, 4	read by shared writers / by readers; each then tests that the
- *		other's byte is free. On both descriptions
+ *		other's byte is free. On both descriptions. A POSIX lock on byte
+ *		0 is virtlockd's shared writer, so readers test that too
  *
  *	5, 6	on a whole disk's lock file only: read by writers / readers of its
  *		partitions, who go with each other; what is one disk's business

@@ -158,6 +158,25 @@ static void a_posix_lock_is_named_by_its_process_whatever_the_record_says(void *
 	stranger_stop(pid, life);
 }
 
+/* It has no class byte; but virtlockd locks nothing for readers, so it is a writer. */
+static void a_shared_disk_of_libvirts_goes_with_shared_writers_only(void **state)
+{
+	const char *path = fixture_image("a");
+	struct lock_conflict conflict = { 0 };
+	struct error err = { 0 };
+	int life;
+	pid_t pid = stranger_start(path, F_SETLK, F_RDLCK, &life);
+
+	(void)state;
+	assert_int_equal(try_late(path, RESOURCE_SHARED, &conflict, &err), 0);
+	assert_int_equal(try_late(path, RESOURCE_READER, &conflict, &err), LOCK_BUSY);
+	assert_int_equal(conflict.holder.pid, pid);
+	assert_int_equal(try_late(path, RESOURCE_EXCLUSIVE, &conflict, &err), LOCK_BUSY);
+	assert_int_equal(look(path).mode, RESOURCE_SHARED);
+	stranger_stop(pid, life);
+	assert_int_equal(try_late(path, RESOURCE_READER, &conflict, &err), 0);
+}
+
 static void the_record_of_a_dead_holder_is_not_believed(void **state)
 {
 	const char *path = fixture_image("a");
@@ -338,6 +357,7 @@ int main(void)
 		in_fixture(an_exclusive_holder_is_named_by_its_record),
 		in_fixture(a_reader_is_found_by_the_scan),
 		in_fixture(a_posix_lock_is_named_by_its_process_whatever_the_record_says),
+		in_fixture(a_shared_disk_of_libvirts_goes_with_shared_writers_only),
 		in_fixture(the_record_of_a_dead_holder_is_not_believed),
 		in_fixture(a_record_of_this_host_before_its_last_boot_is_not_believed),
 		in_fixture(hostile_names_reach_nobodys_terminal),
