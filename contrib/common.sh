@@ -7,8 +7,10 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 packages_build='gcc libc6-dev meson ninja-build pkg-config libjansson-dev libuv1-dev libmd-dev libinih-dev'
 packages_docs='scdoc man-db'
 packages_qemu='qemu-system-x86 qemu-utils nasm python3'
-packages_test="$packages_build $packages_docs $packages_qemu libcmocka-dev libasan8 libubsan1 valgrind \
-libc6-dbg clang-format clang-tidy cppcheck shellcheck codespell util-linux mount e2fsprogs git"
+# libvirtd and virtlockd without libvirt-daemon-system, which would enable and start them
+packages_libvirt='libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients'
+packages_test="$packages_build $packages_docs $packages_qemu $packages_libvirt libcmocka-dev libasan8 \
+libubsan1 valgrind libc6-dbg clang-format clang-tidy cppcheck shellcheck codespell util-linux mount e2fsprogs git"
 
 say() {
 	printf '\n== %s\n' "$*"

@@ -58,8 +58,8 @@ def need_root():
         missing("root")
 
 
-def die_with_parent():
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+def die_with_parent(number=signal.SIGTERM):
+    _libc.prctl(PR_SET_PDEATHSIG, number)
 
 
 def underscored(value):
