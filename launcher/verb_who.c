@@ -109,7 +109,7 @@ static int look_at(const struct who_target *target, const struct verb_args *args
 	};
 	const struct resource disk = {
 		.kind = RESOURCE_DISK,
-		.mode = RESOURCE_EXCLUSIVE,
+		.mode = RESOURCE_READER, /* who asks wants nothing of it */
 		.path = whole,
 	};
 	const struct lock_look look = { .params = &params, .resource = &disk, .fd = -1 };

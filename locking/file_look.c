@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "locking/file_device.h"
 #include "locking/file_locks.h"
 #include "locking/file_open.h"
 #include "locking/holder.h"
@@ -90,7 +91,10 @@ static int image_look(struct file_image *image, const struct file_spaces *spaces
 	struct lock_view *view, struct error *err)
 {
 	size_t i = image->n_places;
-	int ret = i ? place_look(&image->places[0], view, err) : 0;
+	int ret = file_image_is_device(image) ? file_device_check_unused(image, err) : 0;
+
+	if (ret == 0 && i)
+		ret = place_look(&image->places[0], view, err);
 
 	view->lockable |= i == 0;
 	view->recordable |= i == 0;

@@ -193,6 +193,9 @@ class HostsOwn(Devices):
         self.addCleanup(subprocess.run, ["umount", place], check=True)
         said = self.refused(65, "vm", *self.drive(device))
         self.assert_says(rf"{device} is mounted on {place}: a guest that writes to it would destroy that", said)
+        said = self.fails(65, "check", "--", "qemu-system-x86_64", *self.drive(device))
+        self.assert_says(f"is mounted on {place}", said)
+        self.does("who", device)
         self.running("reader", *self.drive(device, "readonly=on", interface="virtio"))
         self.does("stop", "reader")
 

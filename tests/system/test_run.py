@@ -230,7 +230,7 @@ class Check(VmTest):
     def test_does_not_call_free_what_cannot_be_locked(self):
         need_root()
         device = self.dir / "device"
-        os.mknod(device, 0o600 | stat.S_IFBLK, os.makedev(7, 0))
+        os.mknod(device, 0o600 | stat.S_IFCHR, os.makedev(1, 5))
         result = self.vmlatch("check", "--", "qemu-system-x86_64", *self.drive(device))
         self.assertEqual(result.status, 65, result)
         self.assert_says("device .*cannot be locked", result.out)
