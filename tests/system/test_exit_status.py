@@ -128,7 +128,8 @@ class OurOwn(VmTest):
                 (["--on-lock-failure", "ignore", *qemu], "ignore"),
                 (["--acquire", "resume", *qemu], "-incoming"),
                 ([*qemu, "-daemonize"], "-daemonize"),
-                (["--lockspace", str(self.dir), *qemu], "--lockspace"),
+                (["--in-place", *qemu], "--in-place"),
+                (["--lockspace-name", "inode", *qemu], "--lockspace-name"),
                 (["--lease", "a:b", *qemu], "--lease")):
             with self.subTest(sentence):
                 self.run_words(64, *words, sentence=sentence)
@@ -155,8 +156,6 @@ class OurOwn(VmTest):
         # opened, so a FIFO does not hang it, and a device need not be there
         kinds = {"a FIFO": os.mkfifo, "a directory": os.mkdir, "a socket": make_socket}
         if os.geteuid() == 0:
-            kinds["a block device, .*cannot be locked yet"] = lambda path: os.mknod(
-                path, 0o600 | stat.S_IFBLK, os.makedev(240, 77))
             kinds["a character device"] = lambda path: os.mknod(
                 path, 0o600 | stat.S_IFCHR, os.makedev(240, 77))
         for number, (kind, make) in enumerate(kinds.items()):
@@ -173,6 +172,12 @@ class OurOwn(VmTest):
                     checked = self.vmlatch("check", "--", QEMU, *words)
                     self.assertEqual(checked.status, 65, checked)
                     self.assert_says(f"{path.name}\\b.*{kind}", checked.err)
+
+    def test_66_for_a_device_that_is_not_there(self):
+        need_root()
+        path = self.dir / "device"
+        os.mknod(path, 0o600 | stat.S_IFBLK, os.makedev(240, 77))
+        self.assert_says("device: No such device", self.refused(66, "vm", *self.drive(path)))
 
     def test_66_for_what_is_not_there(self):
         said = self.refused(66, "vm", *self.drive(self.dir / "missing.raw"))
