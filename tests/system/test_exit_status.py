@@ -130,7 +130,7 @@ class OurOwn(VmTest):
                 ([*qemu, "-daemonize"], "-daemonize"),
                 (["--in-place", *qemu], "--in-place"),
                 (["--lockspace-name", "inode", *qemu], "--lockspace-name"),
-                (["--lease", "a:b", *qemu], "--lease")):
+                (["--lease", "a:b", *qemu], "lease a:b: say where it is")):
             with self.subTest(sentence):
                 self.run_words(64, *words, sentence=sentence)
 
@@ -177,7 +177,7 @@ class OurOwn(VmTest):
         need_root()
         path = self.dir / "device"
         os.mknod(path, 0o600 | stat.S_IFBLK, os.makedev(240, 77))
-        self.assert_says("device: No such device", self.refused(66, "vm", *self.drive(path)))
+        self.assert_says("device for writing: No such device", self.refused(66, "vm", *self.drive(path)))
 
     def test_66_for_what_is_not_there(self):
         said = self.refused(66, "vm", *self.drive(self.dir / "missing.raw"))
