@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include "base/error.h"
+#include "base/public.h"
 
 /*
  * Whose rights count when a file is opened. A guest can write any name into its
@@ -50,9 +51,9 @@ struct credentials_saved {
 	gid_t groups[64];
 	size_t n_groups;
 };
-int credentials_enter(
+_public_ int credentials_enter(
 	const struct credentials *credentials, struct credentials_saved *saved, struct error *err);
-void credentials_leave(const struct credentials_saved *saved);
+_public_ void credentials_leave(const struct credentials_saved *saved);
 
 /* For good: this whole process (it has one thread) becomes that user. 0 or -errno. */
 int credentials_become(const struct credentials *credentials, struct error *err);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "base/public.h"
+
 /*
  * What every function of this project returns:
  *
@@ -20,12 +22,12 @@ struct error {
 };
 
 /* Write the sentence; returns @code. A NULL @err is fine. */
-int error_set(struct error *err, int code, const char *fmt, ...)
+_public_ int error_set(struct error *err, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /* Put "what: " before the sentence that is there; returns @code. */
-int error_prefix(struct error *err, int code, const char *fmt, ...)
+_public_ int error_prefix(struct error *err, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /* Name the exit status; the first one named stays. Returns @code. */
-int error_status(struct error *err, int code, int status);
+_public_ int error_status(struct error *err, int code, int status);

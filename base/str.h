@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/public.h"
+
 /*
  * A string that grows. It starts as all zeroes; once an append has failed for
  * lack of memory it stays failed and str_take() says so, so that only the end
@@ -18,23 +20,24 @@ struct str {
 	bool failed;
 };
 
-void str_finish(struct str *str);
-void str_append(struct str *str, const char *text);
+_public_ void str_finish(struct str *str);
+_public_ void str_append(struct str *str, const char *text);
 
 /* Make room for that many bytes more; appends do it themselves, in smaller steps. */
 bool str_reserve(struct str *str, size_t more);
 void str_append_bytes(struct str *str, const char *bytes, size_t len);
-void str_printf(struct str *str, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+_public_ void str_printf(struct str *str, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 
 /* Give the text to the caller, who frees it; NULL if memory ran out on the way. */
-char *str_take(struct str *str);
+_public_ char *str_take(struct str *str);
 
 /*
  * Control characters, DEL and bytes that are no part of valid UTF-8 as \xNN,
  * the backslash as \\: what may be shown on a terminal. Cut at the buffer's end.
  * Returns @out.
  */
-const char *str_printable(const char *text, char *out, size_t size);
+_public_ const char *str_printable(const char *text, char *out, size_t size);
 
 /*
  * As vsnprintf(); but what is too long is left out in the middle, for "...": a

@@ -27,7 +27,6 @@ struct finding {
 
 static int look(const struct preparation *p, size_t i, struct finding *ret, struct error *err)
 {
-	const struct lock_driver *driver = lock_manager_find(p->options.lock);
 	struct lock_params params = { 0 };
 	struct lock_look look;
 	int code;
@@ -40,7 +39,7 @@ static int look(const struct preparation *p, size_t i, struct finding *ret, stru
 	look.params = &params;
 	look.resource = ret->resource;
 	look.fd = ret->image ? ret->image->fd : -1;
-	code = lock_manager_look_at(driver, &look, &ret->view, err);
+	code = lock_manager_look_at(p->driver, &look, &ret->view, err);
 	ret->looked = code >= 0;
 	if (!ret->looked)
 		return code;

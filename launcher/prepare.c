@@ -57,10 +57,6 @@ static int check_combination(
 		return usage(err,
 			"--on-supervisor-death=kill cannot be with -runas, which ends it: "
 			"use --user");
-	if (!lock_manager_find(options->lock)) {
-		error_set(err, -ENOENT, "there is no lock driver '%s' (file, nop)", options->lock);
-		return error_status(err, -ENOENT, EX_UNAVAILABLE);
-	}
 	return 0;
 }
 
@@ -201,6 +197,8 @@ int prepare(char **argv, size_t keep_open, struct preparation *ret, struct error
 	log_set_format(ret->options.log_format);
 	if (code == 0)
 		code = check_combination(&ret->options, &line, err);
+	if (code == 0)
+		code = lock_manager_load(ret->options.lock, &ret->driver, err);
 	if (code == 0) {
 		code = credentials_find(
 			ret->options.user, ret->options.group, &ret->credentials, err);

@@ -4,6 +4,7 @@
 #include "launcher/disks/disks.h"
 #include "launcher/options.h"
 #include "launcher/vm/vm.h"
+#include "locking/lock_driver.h"
 
 /*
  * Everything that 'run' will do and 'check' prints, worked out before anything
@@ -11,6 +12,7 @@
  */
 struct preparation {
 	struct options options;
+	const struct lock_driver *driver;
 	struct credentials credentials;
 	struct disks disks;
 	struct strv pinned;

@@ -72,7 +72,7 @@ static int add_lease(
 static const struct option_spec specs[] = {
 	{ "name", "NAME", "the VM's name (default: QEMU's -name, -uuid, or vm-PID)",
 		ROW(name, option_set_vm_name), .rules = OPTION_NOT_PER_VM },
-	{ "lock", "DRIVER", "how disks are locked: file (default) or nop",
+	{ "lock", "DRIVER", "how disks are locked: file (default), nop, or one that is loaded",
 		ROW(lock, option_set_module) },
 	{ "lockspace", "DIR", "lock files in this (shared) directory too",
 		ROW(lockspace, option_set_path) },

@@ -41,13 +41,12 @@ static int resources_add(
 int domain_lock_new(const char *driver, const struct lock_params *params,
 	const struct resource_set *resources, struct domain_lock **ret, struct error *err)
 {
-	const struct lock_driver *found = lock_manager_find(driver);
 	_cleanup_(domain_lock_freep) struct domain_lock *domain = NULL;
-	int code;
+	const struct lock_driver *found;
+	int code = lock_manager_load(driver, &found, err);
 
-	if (!found)
-		return error_status(
-			err, error_set(err, -ENOENT, "there is no lock driver '%s'", driver), 69);
+	if (code < 0)
+		return code;
 	domain = calloc(1, sizeof(*domain));
 	if (!domain)
 		return error_set(err, -ENOMEM, "no memory for locks");

@@ -23,7 +23,7 @@ enum domain_lock_state {
 struct domain_lock;
 
 /*
- * @driver	a name that lock_manager_find() knows; else -ENOENT (status 69)
+ * @driver	as for lock_manager_load()
  * @resources	the VM's, copied; NULL: none yet
  */
 int domain_lock_new(const char *driver, const struct lock_params *params,

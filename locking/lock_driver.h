@@ -29,9 +29,41 @@
  *
  * Model: libvirt's src/locking/lock_driver.h (virLockManager*); the words mean
  * the same here.
+ *
+ * Drivers that are loaded: NAME.so in the directory of lock drivers (pkg-config
+ * --variable=lockdriverdir vmlatch) is what --lock NAME means, if no driver that
+ * is built in has that name. It defines
+ *
+ *	_public_ const struct lock_driver vmlatch_lock_driver = {
+ *		.abi = LOCK_DRIVER_ABI,
+ *		.name = "NAME",
+ *		...every slot
+ *	};
+ *
+ * and is loaded once, before the fork and before any thread, and never unloaded.
+ * It is trusted as the program itself is. Of the program it may call what is
+ * marked _public_ in this header, in those that it includes, and in
+ * locking/saved_state.h and locking/stamp.h; nothing else is to be seen. All of
+ * them, and all structures in them, are what the ABI number stands for: a driver
+ * of another number is not loaded, there is no other check.
+ * contrib/lock-driver-example/ is a whole one.
+ *
+ * What the program relies upon, beyond what the slots say:
+ *
+ * - inquire() writes the text of saved_state.h, under the driver's own name, with
+ *   an entry for each resource.
+ * - Images are opened with the rights of lock_params.credentials: a guest can name
+ *   any file in its own image's header.
+ * - The first of a disk's resource_fds() is an open description of the image
+ *   itself: by it the program sees whether QEMU's last write is done.
+ * - Every descriptor is close-on-exec.
  */
 
+/* Raised whenever anything changes that a driver was built with. */
 #define LOCK_DRIVER_ABI 1
+
+#define LOCK_DRIVER_NAME_SIZE 32
+#define LOCK_DRIVER_LETTERS   "abcdefghijklmnopqrstuvwxyz0123456789_-"
 
 /* Outcomes (> 0) of a driver's calls. */
 enum lock_outcome {

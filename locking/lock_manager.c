@@ -1,20 +1,54 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "locking/lock_manager.h"
 
+#include <errno.h>
+#include <sysexits.h>
+
+#include "base/cleanup.h"
 #include "base/str.h"
 #include "locking/drivers.h"
+#include "locking/lock_module.h"
 
 static const struct lock_driver *const drivers[] = { &lock_driver_file, &lock_driver_nop };
+
+#define N_DRIVERS (sizeof(drivers) / sizeof(drivers[0]))
 
 const struct lock_driver *lock_manager_find(const char *name)
 {
 	size_t i;
 
-	for (i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++) {
+	for (i = 0; i < N_DRIVERS; i++) {
 		if (str_equal(drivers[i]->name, name))
 			return drivers[i];
 	}
 	return NULL;
+}
+
+/* "there is no lock driver 'x' (file, nop; in DIR: flock)" */
+static int no_such_driver(const char *name, struct error *err)
+{
+	_cleanup_(str_finish) struct str all = { 0 };
+	size_t i;
+
+	for (i = 0; i < N_DRIVERS; i++)
+		str_printf(&all, "%s%s", i ? ", " : "", drivers[i]->name);
+	str_append(&all, "; ");
+	lock_module_list(&all);
+	error_set(err, -ENOENT, "there is no lock driver '%s' (%s)", name,
+		all.failed ? "out of memory" : all.text);
+	return error_status(err, -ENOENT, EX_UNAVAILABLE);
+}
+
+int lock_manager_load(const char *name, const struct lock_driver **ret, struct error *err)
+{
+	const struct lock_driver *driver = lock_manager_find(name);
+	int code = driver ? 0 : lock_module_load(name, &driver, err);
+
+	if (code == -ENOENT)
+		return no_such_driver(name, err);
+	if (code == 0)
+		*ret = driver;
+	return code;
 }
 
 int lock_manager_new(const struct lock_driver *driver, const struct lock_params *params,

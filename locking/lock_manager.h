@@ -11,6 +11,15 @@
 /* The built-in driver of this name, or NULL. */
 const struct lock_driver *lock_manager_find(const char *name);
 
+/*
+ * The built-in driver of this name, else the one that is loaded (lock_module.h):
+ * before the fork and before there is a thread.
+ *
+ * Returns 0, or -errno with a sentence and status 69; -ENOENT: there is none, and
+ * the sentence says which there are.
+ */
+int lock_manager_load(const char *name, const struct lock_driver **ret, struct error *err);
+
 int lock_manager_new(const struct lock_driver *driver, const struct lock_params *params,
 	struct lock **ret, struct error *err);
 void lock_manager_free(struct lock *lock);

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "base/error.h"
+#include "base/public.h"
 
 /*
  * What a VM needs before it may run: images (or devices) and leases. Pure data:
@@ -39,28 +40,30 @@ struct resource {
 	struct resource_identity id;
 };
 
-void resource_finish(struct resource *resource);
+_public_ void resource_finish(struct resource *resource);
 
 /* Copy; 0 or -ENOMEM, and then @to is untouched. */
-int resource_copy(struct resource *to, const struct resource *from);
+_public_ int resource_copy(struct resource *to, const struct resource *from);
 
-struct resource_identity resource_identity_of(const struct stat *info);
-bool resource_identity_is(const struct resource_identity *id, const struct stat *info);
-bool resource_identity_equal(const struct resource_identity *a, const struct resource_identity *b);
+_public_ struct resource_identity resource_identity_of(const struct stat *info);
+_public_ bool resource_identity_is(const struct resource_identity *id, const struct stat *info);
+_public_ bool resource_identity_equal(
+	const struct resource_identity *a, const struct resource_identity *b);
 
 /*
  * The same thing? Leases by name, disks by identity; where one identity is not
  * known yet, by path.
  */
-bool resource_is_same(const struct resource *a, const struct resource *b);
+_public_ bool resource_is_same(const struct resource *a, const struct resource *b);
 
 /* The canonical order: leases by name, then disks by dev:ino (unknown ones last, by path). */
-int resource_compare(const struct resource *a, const struct resource *b);
+_public_ int resource_compare(const struct resource *a, const struct resource *b);
 
-const char *resource_mode_name(enum resource_mode mode); /* "exclusive", "shared", "reader" */
-const char *resource_kind_name(enum resource_kind kind); /* "lease", "disk" */
-int resource_mode_from_name(const char *name);           /* the mode, or -1 */
-int resource_kind_from_name(const char *name);           /* likewise */
+/* "exclusive", "shared", "reader" */
+_public_ const char *resource_mode_name(enum resource_mode mode);
+_public_ const char *resource_kind_name(enum resource_kind kind); /* "lease", "disk" */
+int resource_mode_from_name(const char *name);                    /* the mode, or -1 */
+int resource_kind_from_name(const char *name);                    /* likewise */
 
 /* A set in canonical order, each identity once. All zeroes is the empty set. */
 struct resource_set {

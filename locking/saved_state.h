@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "base/public.h"
 #include "base/str.h"
 #include "locking/lock_driver.h"
 #include "locking/stamp.h"
@@ -48,28 +49,28 @@ struct saved_entry {
 };
 
 struct saved_state {
-	char driver[32];
+	char driver[LOCK_DRIVER_NAME_SIZE];
 	struct saved_entry *entries;
 	size_t n;
 };
 
 void saved_entry_finish(struct saved_entry *entry);
-void saved_state_finish(struct saved_state *state);
+_public_ void saved_state_finish(struct saved_state *state);
 
 /* Begin a text, and add to it; a lack of memory shows in str_take(). */
-void saved_state_begin(struct str *out, const char *driver);
-void saved_state_append(struct str *out, const struct saved_entry *entry);
+_public_ void saved_state_begin(struct str *out, const char *driver);
+_public_ void saved_state_append(struct str *out, const struct saved_entry *entry);
 
 /*
  * @driver	must be its name; NULL: any
  *
  * Returns 0, -ENOMEM, or -EINVAL with a sentence.
  */
-int saved_state_from_text(
+_public_ int saved_state_from_text(
 	const char *text, const char *driver, struct saved_state *ret, struct error *err);
 
 /* The entry about this resource, or NULL. */
-const struct saved_entry *saved_state_find(
+_public_ const struct saved_entry *saved_state_find(
 	const struct saved_state *state, const struct resource *like);
 
 /*

@@ -11,8 +11,6 @@
 
 /* Text to struct. Nothing in it is trusted. */
 
-#define DRIVER_LETTERS "abcdefghijklmnopqrstuvwxyz0123456789_-"
-
 /* The index of @word's name, or -1. */
 static int name_decode(const struct word *word, int (*from_name)(const char *name))
 {
@@ -183,7 +181,7 @@ static int head_decode(struct word *rest, struct saved_state *ret)
 		return -EINVAL;
 	if (word_decode(&driver, ret->driver, sizeof(ret->driver)) < 0 || !*ret->driver)
 		return -EINVAL;
-	return ret->driver[strspn(ret->driver, DRIVER_LETTERS)] ? -EINVAL : 0;
+	return ret->driver[strspn(ret->driver, LOCK_DRIVER_LETTERS)] ? -EINVAL : 0;
 }
 
 static int entries_decode(struct word *rest, struct saved_state *ret)

@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/public.h"
+
 /*
  * What a file looked like when its locks were given back: the second guard
  * against a stale resume, which also sees writers that know nothing of us.
@@ -16,13 +18,13 @@ struct stamp {
 };
 
 /* Of an open file, now. 0 or -errno. */
-int stamp_take(int fd, struct stamp *ret);
+_public_ int stamp_take(int fd, struct stamp *ret);
 
 /*
  * Has nobody written since @saved? A file that only grew (room was made after
  * "no space left") is excused as long as it has kept its time of modification.
  */
-bool stamp_is_kept(const struct stamp *saved, const struct stamp *now);
+_public_ bool stamp_is_kept(const struct stamp *saved, const struct stamp *now);
 
 /*
  * A file system's clock is coarse: two writes within one tick leave the same time
@@ -30,4 +32,4 @@ bool stamp_is_kept(const struct stamp *saved, const struct stamp *now);
  * few milliseconds after a write, where whole seconds are kept two seconds; after
  * that at once).
  */
-void stamp_wait_for_tick(int fd);
+_public_ void stamp_wait_for_tick(int fd);

@@ -51,18 +51,14 @@ static int prepare_state(struct vm *vm)
 static int prepare_locks(struct vm *vm, struct error *err)
 {
 	struct lock_owner *owner = &vm->lock_params.owner;
-	int ret;
 
 	snprintf(owner->vm, sizeof(owner->vm), "%s", vm->state.name);
 	memcpy(owner->instance, vm->state.instance, sizeof(owner->instance));
 	memcpy(owner->boot_id, vm->state.boot_id, sizeof(owner->boot_id));
 	options_fill_lock_params(vm->plan->options, &vm->lock_params);
 	vm->lock_params.credentials = vm->plan->credentials;
-	ret = domain_lock_new(
+	return domain_lock_new(
 		vm->plan->options->lock, &vm->lock_params, vm->plan->resources, &vm->domain, err);
-	if (ret == -ENOENT)
-		error_status(err, ret, EX_UNAVAILABLE);
-	return ret;
 }
 
 static int prepare_sockets(struct vm *vm, struct error *err)
