@@ -61,6 +61,10 @@ static void print_text(const char *path, const struct lock_view *view, const str
 	if (view->held)
 		printf("%s: %s, %s\n", shown, resource_mode_name(view->mode),
 			lock_holder_phrase(&view->holder, holder, sizeof(holder)));
+	else if (vm && vm_holder_holds(vm) && !str_equal(vm->state.driver, DRIVER))
+		printf("%s: free for the lock driver '" DRIVER
+		       "' (VM '%s' holds it by the lock driver '%s')\n",
+			shown, vm->name, vm->state.driver);
 	else if (vm)
 		printf("%s: free (VM '%s' %s)\n", shown, vm->name,
 			vm_holder_holds(vm) ? "says that it holds it, but does not"
