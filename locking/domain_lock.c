@@ -84,6 +84,11 @@ const struct resource_set *domain_lock_resources(const struct domain_lock *domai
 	return &domain->resources;
 }
 
+const struct lock_driver *domain_lock_driver(const struct domain_lock *domain)
+{
+	return domain->lock->driver;
+}
+
 const char *domain_lock_driver_name(const struct domain_lock *domain)
 {
 	return domain->lock->driver->name;

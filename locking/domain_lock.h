@@ -34,6 +34,7 @@ void domain_lock_freep(struct domain_lock **domain);
 enum domain_lock_state domain_lock_state(const struct domain_lock *domain);
 /* With their true identities once they are held; names of one file have become one then. */
 const struct resource_set *domain_lock_resources(const struct domain_lock *domain);
+const struct lock_driver *domain_lock_driver(const struct domain_lock *domain);
 const char *domain_lock_driver_name(const struct domain_lock *domain);
 
 /*
