@@ -138,40 +138,48 @@ static int open_or_make(const struct lock_file *file, int directory, const char 
 	return fd;
 }
 
-static int attempt(const struct lock_file *file, int directory, const struct stat *parent,
-	bool write, struct error *err)
+/* One try at it, in its open directory. */
+struct attempt {
+	const struct lock_file *file;
+	int directory;
+	struct stat parent; /* the directory */
+	struct stat info;   /* what was opened */
+};
+
+static int attempt_open(struct attempt *attempt, bool write, struct error *err)
 {
-	const char *name = strrchr(file->path, '/') + 1;
+	const char *name = strrchr(attempt->file->path, '/') + 1;
+	struct stat *info = &attempt->info;
 	_cleanup_(closep) int fd = -1;
-	struct stat info;
 	int ret = 0;
 
-	if (fstatat(directory, name, &info, AT_SYMLINK_NOFOLLOW) == 0)
-		ret = type_check(file, &info, err);
+	if (fstatat(attempt->directory, name, info, AT_SYMLINK_NOFOLLOW) == 0)
+		ret = type_check(attempt->file, info, err);
 	if (ret == 0)
-		ret = fd = open_or_make(file, directory, name, write);
+		ret = fd = open_or_make(attempt->file, attempt->directory, name, write);
 	if (fd < 0)
 		return ret;
-	if (fstat(fd, &info) < 0)
+	if (fstat(fd, info) < 0)
 		return -errno;
-	ret = type_check(file, &info, err);
+	ret = type_check(attempt->file, info, err);
 	if (ret == 0)
-		ret = owner_check(file, &info, parent, err);
+		ret = owner_check(attempt->file, info, &attempt->parent, err);
 	return ret < 0 ? ret : take_fd(&fd);
 }
 
 int lock_file_open(
 	const struct lock_file *file, bool write, struct resource_identity *ret, struct error *err)
 {
-	struct stat parent = { 0 }, info;
-	_cleanup_(closep) int directory = directory_open(file, true, &parent, err);
+	struct attempt attempt = { .file = file };
+	_cleanup_(closep) int directory = directory_open(file, true, &attempt.parent, err);
 	struct error refusal = { 0 };
 	int left = ATTEMPTS, fd;
 
 	if (directory < 0)
 		return directory;
+	attempt.directory = directory;
 	do {
-		fd = attempt(file, directory, &parent, write, &refusal);
+		fd = attempt_open(&attempt, write, &refusal);
 	} while ((fd == -ENOENT || fd == -EEXIST) && --left);
 	if (fd < 0 && !*refusal.text)
 		return failed(file, "open", -fd, err);
@@ -180,8 +188,7 @@ int lock_file_open(
 			*err = refusal;
 		return fd;
 	}
-	fstat(fd, &info);
-	*ret = resource_identity_of(&info);
+	*ret = resource_identity_of(&attempt.info);
 	return fd;
 }
 

@@ -168,7 +168,7 @@ static const struct open_image *find_by_name(
 {
 	size_t i, len = strlen(name);
 
-	for (i = 0; i < n; i++) {
+	for (i = 0; images && i < n; i++) {
 		if (strncmp(images[i].path, name, len) == 0 &&
 			(images[i].path[len] == '\0' ||
 				strcmp(images[i].path + len, " (deleted)") == 0))
