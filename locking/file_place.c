@@ -137,6 +137,20 @@ static bool lock_file_is_gone(const struct file_place *place)
 	       (lstat(place->path, &info) < 0 || !resource_identity_is(&place->id, &info));
 }
 
+/* With our own rights: QEMU's user need not be able to look into the directory. 0 or an outcome. */
+static int lock_file_is_gone_as_us(const struct file_place *place, struct error *err)
+{
+	bool entered = place->rights->entered, gone;
+	int code;
+
+	file_rights_leave(place->rights);
+	gone = lock_file_is_gone(place);
+	code = entered ? file_rights_enter(place->rights, err) : 0;
+	if (code == 0 && gone)
+		code = FILE_PLACE_REPLACED;
+	return code;
+}
+
 int file_place_take(struct file_place *place, struct error *err)
 {
 	int ret = file_lock_take(place->life, FILE_LINE_LIFE, place->use);
@@ -147,9 +161,10 @@ int file_place_take(struct file_place *place, struct error *err)
 		ret = guard_open(place, err);
 	if (ret == 0)
 		ret = file_lock_take(place->guard, FILE_LINE_GUARD, place->use);
-	if (ret == 0 && lock_file_is_gone(place)) {
-		file_lock_drop(place->guard, FILE_LINE_GUARD, place->use);
-		ret = FILE_PLACE_REPLACED;
+	if (ret == 0) {
+		ret = lock_file_is_gone_as_us(place, err);
+		if (ret != 0)
+			file_lock_drop(place->guard, FILE_LINE_GUARD, place->use);
 	}
 	if (ret != 0)
 		file_lock_drop(place->life, FILE_LINE_LIFE, place->use);

@@ -9,7 +9,7 @@ import time
 import locks
 import procfs
 from deadline import wait_for
-from vmtest import VmTest, main
+from vmtest import VmTest, main, need_root
 
 
 class Shared(VmTest):
@@ -99,6 +99,21 @@ class TwoHosts(Shared):
                              self.refused(75, "web2", *self.drive(disk), options=options))
         self.kill(qemu)
         wait_for("QEMU's death frees nothing", lambda: locks.is_free(self.lock_file(disk)))
+
+
+class QemusUser(Shared):
+    def test_need_not_be_able_to_look_into_the_lockspace(self):
+        need_root()
+        disk = self.guest("halt")
+        for path in (self.dir, disk):
+            os.chmod(path, 0o777)
+        vm = self.here("vm", *self.drive(disk), options=["--user", "nobody"])
+        self.assert_held(self.lock_file(disk))
+        self.does("pause", "vm")
+        self.does("resume", "vm")
+        self.assert_held(self.lock_file(disk))
+        self.does("stop", "vm")
+        self.assertEqual(vm.wait_end(), 0, vm.err)
 
 
 class SharedWriters(Shared):
