@@ -184,6 +184,22 @@ static void plant_new(struct locks_job *job)
 		plant(job->vm, &job->images, &job->lines, on_new_planted, job->vm);
 }
 
+/*
+ * QEMU has an old description of these, if any: until they are planted they are
+ * missing, also where this attempt is given up and it is the next that plants.
+ */
+static void note_missing(struct vm *vm, const struct resource_set *images)
+{
+	struct resource *member;
+	size_t i;
+
+	for (i = 0; i < images->n; i++) {
+		member = resource_set_find(&vm->in_qemu, &images->items[i]);
+		if (member)
+			resource_set_remove(&vm->in_qemu, member);
+	}
+}
+
 static void done_lock(struct locks_job *job, int result, const struct error *err)
 {
 	struct vm *vm = job->vm;
@@ -195,6 +211,7 @@ static void done_lock(struct locks_job *job, int result, const struct error *err
 		vm_post(vm, SUP_EV_REFUSED);
 		return;
 	}
+	note_missing(vm, &job->images);
 	loss_watch(vm, job->lost_fd);
 	vm_post(vm, vm->unchecked ? SUP_EV_ACQUIRED_NEW : SUP_EV_ACQUIRED);
 	if (vm->unchecked && (vm->sup == SUP_CHECKING || vm->sup == SUP_RUNNING))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """From a pause back to running: by us, by force, and behind our back."""
 
+import hashlib
 import os
 import signal
 
@@ -257,6 +258,21 @@ class WhileItIsChecked(FakeTest):
         self.does("resume", "vm")
         wait_for("not pinned", lambda: "no room" in vm.status()["pinned"])
         vm.wait_state(run="running", lock="held")
+
+    def test_a_new_lock_file_that_could_not_be_planted_is_planted_by_the_next_resume(self):
+        path, space = self.disk("vm.raw"), self.dir / "space"
+        space.mkdir(mode=0o700)
+        vm = self.running("vm", *self.drive(path), options=["--lockspace", space])
+        self.does("pause", "vm")
+        file = space / hashlib.sha256(str(path).encode()).hexdigest()
+        file.unlink()
+        vm.fake.tell("on getfd error GenericError no room")
+        self.assertNotEqual(self.vmlatch("resume", "vm", "--force-stale").status, 0)
+        vm.fake.tell("forget getfd")
+        self.does("resume", "vm")
+        vm.wait_state(run="running", lock="held")
+        self.assertTrue(any(lock.start == locks.BYTE for lock in procfs.fd_locks(vm.qemu, file)),
+                        "the lock would end with the supervisor")
 
     def test_a_qemu_that_does_not_answer_is_told_of_meanwhile(self):
         vm = self.released()
