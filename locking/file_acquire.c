@@ -94,6 +94,7 @@ static int duplicates_mark(struct file_locks *locks, struct error *err)
 /* Its lock files, now that it is known what it is. */
 static int image_prepare(struct file_locks *locks, struct file_image *image, struct error *err)
 {
+	size_t known = image->n_places;
 	int ret;
 
 	if (image->skipped)
@@ -104,6 +105,8 @@ static int image_prepare(struct file_locks *locks, struct file_image *image, str
 			return ret;
 	}
 	ret = file_spaces_derive(&locks->spaces, image, err);
+	/* it has been renamed: of the lock file of its new name QEMU has no description */
+	image->reopened |= image->n_places > known && !image->opened_now;
 	return ret < 0 ? ret : file_image_open_places(image, err);
 }
 

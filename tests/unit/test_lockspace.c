@@ -231,6 +231,24 @@ static void a_replaced_lock_file_is_locked_anew_and_said_to_be(void **state)
 	lock_manager_free(lock);
 }
 
+/* Of the lock file of its new name QEMU has no description. */
+static void the_lock_file_of_a_new_name_is_said_to_be_new(void **state)
+{
+	struct lock *lock = holder_of(image, RESOURCE_EXCLUSIVE);
+	char moved[128];
+	struct error err;
+
+	(void)state;
+	strcpy(moved, fixture_path("moved.img"));
+	assert_int_equal(lock_manager_release(lock, NULL, NULL), 0);
+	assert_int_equal(rename(image, moved), 0);
+	assert_int_equal(symlink(moved, image), 0);
+	assert_int_equal(acquire(lock, &err), 0);
+	assert_int_equal(lock_seen(lock_file(moved), 0), F_WRLCK);
+	assert_true(status_of(lock, image).reopened);
+	lock_manager_free(lock);
+}
+
 static void a_lock_file_that_goes_while_it_is_held_is_a_loss(void **state)
 {
 	struct lock *lock = holder_of(image, RESOURCE_EXCLUSIVE);
@@ -407,6 +425,7 @@ int main(void)
 		TEST(the_generation_is_above_every_place),
 		TEST(a_lock_file_that_is_not_what_it_was_is_stale),
 		TEST(a_replaced_lock_file_is_locked_anew_and_said_to_be),
+		TEST(the_lock_file_of_a_new_name_is_said_to_be_new),
 		TEST(a_lock_file_that_goes_while_it_is_held_is_a_loss),
 		TEST(what_is_no_lock_file_is_refused_and_left_alone),
 		TEST(a_lockspace_that_is_not_there_is_69),
