@@ -124,6 +124,21 @@ static int device_place_add(const struct file_spaces *spaces, struct file_image 
 	return 0;
 }
 
+/* Other hosts' users of the same storage, of a partition's disk too. */
+static int lockspace_keys_add(const struct file_spaces *spaces, struct file_image *image,
+	const struct block_device *device)
+{
+	struct file_place *place;
+	int ret = place_add(image, FILE_PLACE_LOCKSPACE, spaces->lockspace, device->key, NULL);
+
+	if (ret < 0 || !device->disk_key[0])
+		return ret;
+	ret = place_add(image, FILE_PLACE_LOCKSPACE, spaces->lockspace, device->disk_key, &place);
+	if (ret == 0)
+		place->use = use_of_whole_disk(image->resource.mode);
+	return ret;
+}
+
 static int device_add(const struct file_spaces *spaces, struct file_image *image, struct error *err)
 {
 	struct block_device device;
@@ -141,7 +156,7 @@ static int device_add(const struct file_spaces *spaces, struct file_image *image
 	if (ret < 0 || !spaces->lockspace)
 		return ret;
 	if (device.key_is_stable || spaces->by_identity)
-		ret = place_add(image, FILE_PLACE_LOCKSPACE, spaces->lockspace, device.key, NULL);
+		ret = lockspace_keys_add(spaces, image, &device);
 	return ret == 0 && !spaces->by_identity ? spellings_add(spaces, image) : ret;
 }
 

@@ -173,6 +173,18 @@ class Partition(Devices):
         self.assert_says("was used by VM 'whole'", self.fails(75, "resume", "one"))
         self.does("stop", "one")
 
+    def test_and_its_disk_exclude_each_other_between_hosts(self):
+        device, (one, _) = self.partitioned()
+        space = self.dir / "lockspace"
+        space.mkdir(mode=0o700)
+        # loop devices have no name that hosts share, unless all are told to go by identity
+        options = ["--lockspace", space, "--lockspace-name", "identity"]
+        other = self.other_node(device)  # a lock on the node does not reach the other host
+        self.running("whole", *self.drive(other), options=options)
+        self.environment["VMLATCH_DEVICE_LOCKS"] = str(self.dir / "other-host")
+        self.assert_says("in use by VM 'whole'", self.refused(75, "part", *self.drive(one), options=options))
+        self.does("stop", "whole")
+
     def test_readers_of_a_disk_and_of_its_partitions_go_together(self):
         device, (one, _) = self.partitioned()
         self.running("whole", *self.drive(device, "readonly=on", interface="virtio"))
