@@ -197,7 +197,7 @@ static int generation_raise(struct file_image *image, struct record *record, str
 		if (ret == 0 && place->use == FILE_USE_EXCLUSIVE)
 			record->parts = old.parts;
 	}
-	record->generation++;
+	record->generation = record_count_on(record->generation);
 	return 0;
 }
 

@@ -21,7 +21,7 @@ static uint64_t next_generation(const struct saved_entry *entry)
 		if (entry->places[i].generation > highest)
 			highest = entry->places[i].generation;
 	}
-	return highest + 1;
+	return record_count_on(highest);
 }
 
 /*

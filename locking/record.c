@@ -108,7 +108,6 @@ int record_from_text(const char *text, size_t len, struct record *ret)
 		return -EINVAL;
 	if (!word_cut(&rest, ' ', &word) || !word_equal(&word, "1"))
 		return -EINVAL;
-	/* half of the range: there is always room to raise it */
 	if (cut_u64(&rest, "gen", INT64_MAX, &record.generation) < 0 || !record.generation)
 		return -EINVAL;
 	if (cut_parts(&rest, &record.parts) < 0)

@@ -31,6 +31,12 @@ struct record {
 	bool held;
 };
 
+/* The next of a generation or of parts: it comes round, and only whether it differs counts. */
+static inline uint64_t record_count_on(uint64_t count)
+{
+	return count < INT64_MAX ? count + 1 : 1;
+}
+
 /* Append the text. Its length is below RECORD_TEXT_MAX whatever the names contain. */
 void record_to_text(const struct record *record, struct str *out);
 

@@ -249,6 +249,23 @@ static void the_lock_file_of_a_new_name_is_said_to_be_new(void **state)
 	lock_manager_free(lock);
 }
 
+/* The highest number that can be read is followed by one that can be read, too. */
+static void a_generation_comes_round(void **state)
+{
+	struct lock *lock;
+	_cleanup_(freep) char *text = NULL;
+
+	(void)state;
+	put(lock_file(image),
+		"vmlatch 1 gen=9223372036854775807 id=1:2 held=0 since=1 pid=1 start=1 "
+		"instance=6ba7b810-9dad-11d1-80b4-00c04fd430c8 "
+		"boot=6ba7b810-9dad-11d1-80b4-00c04fd430c8 host=h vm=v\n");
+	lock = holder_of(image, RESOURCE_EXCLUSIVE);
+	text = saved_of(lock);
+	assert_non_null(strstr(text, ",1,00006161-0000-4000-8000-000000000000,"));
+	lock_manager_free(lock);
+}
+
 static void a_lock_file_that_goes_while_it_is_held_is_a_loss(void **state)
 {
 	struct lock *lock = holder_of(image, RESOURCE_EXCLUSIVE);
@@ -426,6 +443,7 @@ int main(void)
 		TEST(a_lock_file_that_is_not_what_it_was_is_stale),
 		TEST(a_replaced_lock_file_is_locked_anew_and_said_to_be),
 		TEST(the_lock_file_of_a_new_name_is_said_to_be_new),
+		TEST(a_generation_comes_round),
 		TEST(a_lock_file_that_goes_while_it_is_held_is_a_loss),
 		TEST(what_is_no_lock_file_is_refused_and_left_alone),
 		TEST(a_lockspace_that_is_not_there_is_69),
