@@ -222,6 +222,30 @@ static int records_write(struct file_image *image, struct record *record, struct
 	return ret < 0 ? ret : 0;
 }
 
+/*
+ * Shared writers hold no record, and a device has no time of its last write: who
+ * held it alone before finds that somebody else was there.
+ */
+static int records_mark(struct file_image *image, const struct lock_owner *owner, struct error *err)
+{
+	size_t i;
+	int ret = 0;
+
+	for (i = 0; i < image->n_places && ret >= 0 && !image->skipped; i++) {
+		struct file_place *place = &image->places[i];
+
+		if (place->kind == FILE_PLACE_IMAGE)
+			continue;
+		if (place->use == FILE_USE_PART_WRITER)
+			ret = file_record_mark_part(file_place_record_home(place), owner, err);
+		else
+			ret = file_record_mark_shared(file_place_record_home(place), owner, err);
+		if (ret < 0)
+			error_prefix(err, ret, "%s", place->path);
+	}
+	return ret;
+}
+
 int file_image_arm(struct file_image *image, const struct lock_owner *owner, struct error *err)
 {
 	struct record record = { .id = image->resource.id, .owner = *owner };
@@ -234,6 +258,10 @@ int file_image_arm(struct file_image *image, const struct lock_owner *owner, str
 		ret = generation_raise(image, &record, err);
 		if (ret == 0)
 			ret = records_write(image, &record, err);
+		if (ret < 0)
+			return ret;
+	} else if (image->resource.mode == RESOURCE_SHARED) {
+		ret = records_mark(image, owner, err);
 		if (ret < 0)
 			return ret;
 	}

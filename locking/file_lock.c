@@ -54,6 +54,11 @@ bool file_use_writes(enum file_use use)
 	return uses[use].type == F_WRLCK || use == FILE_USE_PART_WRITER;
 }
 
+bool file_use_marks(enum file_use use)
+{
+	return file_use_writes(use) || use == FILE_USE_SHARED;
+}
+
 static int byte_set(int fd, short type, off_t byte)
 {
 	struct flock want = { .l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1 };

@@ -40,6 +40,9 @@ static inline enum file_use file_use_of(enum resource_mode mode)
 /* Does it need a descriptor that can write: for a write lock, or to leave a mark? */
 bool file_use_writes(enum file_use use);
 
+/* Of a lock file: shared writers, too, leave one there. */
+bool file_use_marks(enum file_use use);
+
 enum file_line {
 	FILE_LINE_LIFE,  /* the description that QEMU inherits: bytes 0 and 3 or 4 */
 	FILE_LINE_GUARD, /* the supervisor's own: bytes 2 and 3 or 4 */

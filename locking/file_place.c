@@ -85,7 +85,7 @@ static int lock_file_open_as_us(
 	int fd, code;
 
 	file_rights_leave(place->rights);
-	fd = lock_file_open(&file, file_use_writes(place->use), ret, err);
+	fd = lock_file_open(&file, file_use_marks(place->use), ret, err);
 	code = entered ? file_rights_enter(place->rights, err) : 0;
 	if (code == 0)
 		return fd;

@@ -141,8 +141,8 @@ int file_record_write(
 		strerror(-code));
 }
 
-int file_record_mark_part(
-	struct file_record_home home, const struct lock_owner *owner, struct error *err)
+static int mark(struct file_record_home home, const struct lock_owner *owner,
+	void (*change)(struct record *record, const struct lock_owner *owner), struct error *err)
 {
 	static const struct resource_identity any;
 	struct record record;
@@ -151,12 +151,38 @@ int file_record_mark_part(
 	if (code > 0)
 		return 0;
 	if (code == 0) {
-		record.parts++;
+		change(&record, owner);
 		free(record_put(home, &record, &code));
 	}
 	if (code < 0)
 		return error_set(err, code, "its record cannot be written: %s", strerror(-code));
 	return 0;
+}
+
+static void count_part(struct record *record, const struct lock_owner *owner)
+{
+	(void)owner;
+	record->parts = record_count_on(record->parts);
+}
+
+/* Not held by him, who is one of several; but the last to come. */
+static void note_sharer(struct record *record, const struct lock_owner *owner)
+{
+	record->generation = record_count_on(record->generation);
+	record->owner = *owner;
+	record->held = false;
+}
+
+int file_record_mark_part(
+	struct file_record_home home, const struct lock_owner *owner, struct error *err)
+{
+	return mark(home, owner, count_part, err);
+}
+
+int file_record_mark_shared(
+	struct file_record_home home, const struct lock_owner *owner, struct error *err)
+{
+	return mark(home, owner, note_sharer, err);
 }
 
 void file_record_clear(struct file_record_home home, char *text)

@@ -57,6 +57,10 @@ int file_record_write(
 int file_record_mark_part(
 	struct file_record_home home, const struct lock_owner *owner, struct error *err);
 
+/* The same of one who writes to all of it, together with others. */
+int file_record_mark_shared(
+	struct file_record_home home, const struct lock_owner *owner, struct error *err);
+
 /* Write that the holder is gone. A failure harms nobody: the lock, not the record, holds. */
 void file_record_clear(struct file_record_home home, char *text);
 

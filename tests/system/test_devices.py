@@ -91,6 +91,16 @@ class Lock(Devices):
         self.assert_says("was used by VM 'second'", self.fails(75, "resume", "first"))
         self.does("stop", "first")
 
+    def test_that_shared_writers_had_meanwhile_is_stale(self):
+        device = self.disk()
+        self.running("first", *self.drive(device))
+        self.does("pause", "first")
+        self.running("second", "-drive", f"file={device},format=raw,if=none,id=d",
+                     "-device", "virtio-blk-pci,drive=d,share-rw=on")
+        self.does("stop", "second")
+        self.assert_says("was used by VM 'second'", self.fails(75, "resume", "first"))
+        self.does("stop", "first")
+
     def test_of_a_device_that_was_resized_is_not_stale(self):
         path = self.guest("halt", "grows.raw")
         os.truncate(path, 8 << 20)
