@@ -129,7 +129,10 @@ int file_image_take(struct file_image *image, struct error *err)
 {
 	int ret = image->skipped ? 0 : places_take(image, err);
 
-	if (ret < 0 && image->resource.mode == RESOURCE_READER && file_lock_is_unsupported(ret)) {
+	/* of the image only: where a lock file should keep it and cannot, a writer may be beside it
+	 */
+	if (ret < 0 && image->resource.mode == RESOURCE_READER && image->busy_place == 0 &&
+		file_lock_is_unsupported(ret)) {
 		file_image_close(image);
 		image->skipped = true;
 		ret = 0;

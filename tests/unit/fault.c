@@ -18,6 +18,7 @@ static const char *last = "";
 static struct {
 	const char *name;
 	int err;
+	unsigned spared;
 } always[4];
 static size_t n_always;
 
@@ -38,14 +39,19 @@ const char *fault_name(void)
 	return last;
 }
 
+void fault_after(const char *name, unsigned spared, int err)
+{
+	always[n_always].name = name;
+	always[n_always].spared = spared;
+	always[n_always++].err = err;
+}
+
 void fault_always(const char *name, int err)
 {
-	if (!name) {
+	if (name)
+		fault_after(name, 0, err);
+	else
 		n_always = 0;
-	} else {
-		always[n_always].name = name;
-		always[n_always++].err = err;
-	}
 }
 
 static bool fails(const char *name, int err)
@@ -54,6 +60,8 @@ static bool fails(const char *name, int err)
 
 	for (i = 0; i < n_always; i++) {
 		if (strcmp(always[i].name, name) == 0) {
+			if (always[i].spared && always[i].spared--)
+				continue;
 			errno = always[i].err;
 			return true;
 		}

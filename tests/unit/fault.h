@@ -31,3 +31,6 @@ const char *fault_name(void);
  * fault_always(NULL, 0): "fsetxattr", ENOSPC. Up to four names at a time.
  */
 void fault_always(const char *name, int err);
+
+/* The same, but the first calls do not fail. */
+void fault_after(const char *name, unsigned spared, int err);

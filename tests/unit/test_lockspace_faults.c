@@ -63,6 +63,36 @@ static void a_file_system_that_refuses_is_told_of_and_nothing_is_left(void **sta
 	}
 }
 
+/* A reader does without locks where the image can have none; not where it can, beside a writer. */
+static void a_reader_whose_lock_file_cannot_be_locked_is_refused(void **state)
+{
+	struct lock *lock;
+	struct error err;
+	unsigned calls = 0;
+	bool skipped;
+	int ret;
+
+	(void)state;
+	do { /* how many of them are about the image */
+		lock = new_lock("a");
+		add(lock, image, RESOURCE_READER);
+		fault_after("fcntl", calls++, ENOLCK);
+		assert_int_equal(acquire(lock, &err), 0);
+		fault_always(NULL, 0);
+		skipped = status_of(lock, image).skipped;
+		lock_manager_free(lock);
+	} while (skipped);
+	lock = vm_on("a", "host-a");
+	add(lock, image, RESOURCE_READER);
+	fault_after("fcntl", calls - 1, ENOLCK);
+	ret = acquire(lock, &err);
+	fault_always(NULL, 0);
+	assert_true(ret < 0);
+	assert_int_equal(err.status, 65);
+	assert_non_null(strstr(err.text, "has no locks"));
+	lock_manager_free(lock);
+}
+
 /* A signal is no failure: the call is made again. */
 static void a_directory_that_disappears_while_it_is_held_is_a_loss(void **state)
 {
@@ -115,6 +145,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_file_system_that_refuses_is_told_of_and_nothing_is_left),
+		TEST(a_reader_whose_lock_file_cannot_be_locked_is_refused),
 		TEST(a_directory_that_disappears_while_it_is_held_is_a_loss),
 		TEST(a_clock_that_jumps_makes_nothing_stale),
 	};
