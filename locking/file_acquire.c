@@ -123,6 +123,8 @@ static int images_take(struct file_locks *locks, struct file_image **busy, struc
 		ret = image_prepare(locks, image, err);
 		if (ret == 0)
 			ret = file_image_take(image, err);
+		if (ret == LOCK_BUSY)
+			ret = file_locks_judge_busy(locks, image, err);
 		image->taken_now = ret == 0;
 		if (ret == 0 && file_image_is_device(image))
 			ret = file_device_check_claim(image, err);

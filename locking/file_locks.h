@@ -28,6 +28,13 @@ static inline struct file_locks *file_locks_of(struct lock *lock)
 /* The image that is the same resource, or NULL. */
 struct file_image *file_locks_find(const struct file_locks *locks, const struct resource *like);
 
+/*
+ * Is it this VM itself that is in the way, by another resource with the same lock
+ * file? LOCK_BUSY, or -EINVAL with a sentence: to wait would be in vain.
+ */
+int file_locks_judge_busy(
+	const struct file_locks *locks, const struct file_image *busy, struct error *err);
+
 void file_locks_sort(struct file_locks *locks);
 void file_locks_remove(struct file_locks *locks, struct file_image *image);
 

@@ -266,6 +266,29 @@ static void a_generation_comes_round(void **state)
 	lock_manager_free(lock);
 }
 
+/* Two disks on two file systems, for example, whose inodes have the same number. */
+static void two_resources_of_one_lock_file_are_told_apart_from_a_busy_one(void **state)
+{
+	struct resource lease = { .kind = RESOURCE_LEASE, .mode = RESOURCE_EXCLUSIVE };
+	struct lock *lock = vm_on("a", "host-a");
+	char name[160], other[160];
+	struct error err;
+
+	(void)state;
+	snprintf(name, sizeof(name), "%s/vms", space);
+	snprintf(other, sizeof(other), "%s/more", space);
+	assert_int_equal(mkdir(name, 0700), 0);
+	assert_int_equal(symlink(name, other), 0);
+	lease.path = "vms:web1";
+	assert_int_equal(lock_manager_add_resource(lock, &lease, NULL), 0);
+	lease.path = "more:web1";
+	assert_int_equal(lock_manager_add_resource(lock, &lease, NULL), 0);
+	assert_int_equal(acquire(lock, &err), -EINVAL);
+	assert_int_equal(err.status, 65);
+	assert_non_null(strstr(err.text, " of this VM have the same lock file, "));
+	lock_manager_free(lock);
+}
+
 static void a_lock_file_that_goes_while_it_is_held_is_a_loss(void **state)
 {
 	struct lock *lock = holder_of(image, RESOURCE_EXCLUSIVE);
@@ -444,6 +467,7 @@ int main(void)
 		TEST(a_replaced_lock_file_is_locked_anew_and_said_to_be),
 		TEST(the_lock_file_of_a_new_name_is_said_to_be_new),
 		TEST(a_generation_comes_round),
+		TEST(two_resources_of_one_lock_file_are_told_apart_from_a_busy_one),
 		TEST(a_lock_file_that_goes_while_it_is_held_is_a_loss),
 		TEST(what_is_no_lock_file_is_refused_and_left_alone),
 		TEST(a_lockspace_that_is_not_there_is_69),
