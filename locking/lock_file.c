@@ -69,15 +69,17 @@ static int directory_open(
 {
 	_cleanup_(freep) char *path = strdup(file->path);
 	_cleanup_(closep) int fd = -1;
+	/* a host-wide one is found by a fixed name, which a link of anybody's could turn elsewhere
+	 */
+	int follow = file->host_wide ? O_NOFOLLOW : 0, ret;
 	char name[PATH_SHORT_SIZE];
-	int ret;
 
 	if (!path)
 		return error_set(err, -ENOMEM, "no memory for %s", file->what);
 	*strrchr(path, '/') = '\0';
 	if (file->host_wide && make)
 		directory_make(path);
-	fd = open(*path ? path : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	fd = open(*path ? path : "/", O_PATH | O_DIRECTORY | O_CLOEXEC | follow);
 	if (fd < 0 || fstat(fd, info) < 0) {
 		int code = errno;
 

@@ -254,6 +254,13 @@ class HostileDirectory(Devices):
         os.chown(self.devices, 12345, 12345)
         self.assert_says("belongs to another user", self.refused(77, "vm", *self.drive(device)))
 
+    def test_that_is_a_link_is_refused(self):
+        # whoever made it could turn it to another directory between two starts
+        device = self.disk()
+        (self.dir / "elsewhere").mkdir()
+        self.devices.symlink_to(self.dir / "elsewhere")
+        self.assert_says(f"directory {self.devices}: Not a directory", self.refused(69, "vm", *self.drive(device)))
+
     def test_with_another_users_file_is_65_and_names_it(self):
         device = self.disk()
         self.devices.mkdir()
