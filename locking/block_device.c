@@ -16,7 +16,7 @@
 #include "base/str.h"
 #include "locking/path_hash.h"
 
-#define ATTRIBUTE_MAX 4096
+#define ATTRIBUTE_MAX (PATH_MAX + 1)
 
 const struct block_sources block_sources = { .sys = "/sys", .proc = "/proc" };
 
@@ -125,6 +125,15 @@ static int device_number_read(int dir, dev_t *ret)
 	return 0;
 }
 
+/* A loop device's file, as long as it has a name. */
+static void backing_read(int dir, struct block_device *device)
+{
+	char path[PATH_MAX];
+
+	if (attribute_read(dir, "loop/backing_file", path, sizeof(path)) == 0 && path[0] == '/')
+		snprintf(device->backing, sizeof(device->backing), "%s", path);
+}
+
 /* A partition's directory stands in its disk's. */
 static int partition_find(int dir, const char *number, struct block_device *device)
 {
@@ -139,6 +148,7 @@ static int partition_find(int dir, const char *number, struct block_device *devi
 		ret = name_read(disk, device->disk_name);
 	if (ret < 0)
 		return ret;
+	backing_read(disk, device);
 	device->key_is_stable = disk_key_read(disk, dev, device->disk_key);
 	snprintf(device->key, sizeof(device->key), "%.120s-part%.16s", device->disk_key, number);
 	return 0;
@@ -156,6 +166,8 @@ int block_device_find(
 		code = partition_find(dir, number, &device);
 	else if (code == 0)
 		device.key_is_stable = disk_key_read(dir, dev, device.key);
+	if (code == 0 && !device.disk_name[0])
+		backing_read(dir, &device);
 	if (code < 0)
 		return error_set(err, code, "the kernel tells nothing of block device %u:%u: %s",
 			major(dev), minor(dev), strerror(-code));

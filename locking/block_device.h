@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <limits.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -32,6 +33,7 @@ struct block_device {
 	char disk_name[BLOCK_NAME_SIZE]; /* of a partition: sda; else "" */
 	char disk_key[BLOCK_KEY_SIZE];   /* likewise */
 	bool key_is_stable;              /* means the same on other hosts */
+	char backing[PATH_MAX];          /* the file that a loop device is made of; else "" */
 };
 
 /* Where the kernel tells: "/sys" and "/proc", or what a test has made. */

@@ -236,7 +236,7 @@ static int64_t conflict_fill(
 		.fd = place->life,
 		.use = place->use,
 		.home = file_place_record_home(place),
-		.id = busy->resource.id,
+		.id = place->id,
 	};
 	int verdict;
 

@@ -168,17 +168,6 @@ int file_image_drop(struct file_image *image, struct error *err)
 	return 0;
 }
 
-int file_image_read_record(const struct file_image *image, const struct file_place *place,
-	const struct lock_owner *owner, struct record *ret)
-{
-	int code;
-
-	*ret = (struct record){ 0 };
-	code = file_record_read(
-		file_place_record_home(place), &image->resource.id, owner->boot_id, ret);
-	return code < 0 ? code : 0;
-}
-
 /* One more than any of its places knows. 0 or -errno with a sentence. */
 static int generation_raise(struct file_image *image, struct record *record, struct error *err)
 {
@@ -190,11 +179,12 @@ static int generation_raise(struct file_image *image, struct record *record, str
 		struct file_place *place = &image->places[i];
 
 		ret = file_record_read(
-			file_place_record_home(place), &record->id, record->owner.boot_id, &old);
+			file_place_record_home(place), &place->id, record->owner.boot_id, &old);
 		if (ret < 0)
 			return error_set(
 				err, ret, "read the record of %s: %s", place->path, strerror(-ret));
-		place->recordable = ret != FILE_RECORD_NOWHERE;
+		/* what is beneath a loop device is another image, whose users look at its times */
+		place->recordable = ret != FILE_RECORD_NOWHERE && place->kind != FILE_PLACE_BACKING;
 		if (ret == 0 && old.generation > record->generation)
 			record->generation = old.generation;
 		if (ret == 0 && place->use == FILE_USE_EXCLUSIVE)
@@ -213,6 +203,8 @@ static int records_write(struct file_image *image, struct record *record, struct
 	for (i = 0; i < image->n_places && ret >= 0; i++) {
 		struct file_place *place = &image->places[i];
 
+		if (place->kind == FILE_PLACE_BACKING)
+			continue;
 		if (place->use == FILE_USE_PART_WRITER)
 			ret = file_record_mark_part(
 				file_place_record_home(place), &record->owner, err);
@@ -237,7 +229,7 @@ static int records_mark(struct file_image *image, const struct lock_owner *owner
 	for (i = 0; i < image->n_places && ret >= 0 && !image->skipped; i++) {
 		struct file_place *place = &image->places[i];
 
-		if (place->kind == FILE_PLACE_IMAGE)
+		if (!file_place_is_lock_file(place))
 			continue;
 		if (place->use == FILE_USE_PART_WRITER)
 			ret = file_record_mark_part(file_place_record_home(place), owner, err);

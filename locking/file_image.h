@@ -92,7 +92,3 @@ static inline bool file_image_is_comparable(const struct file_image *image)
 {
 	return file_image_has_lines(image) && image->resource.mode != RESOURCE_SHARED;
 }
-
-/* The record that one of its places has now; generation 0: none. 0 or -errno. */
-int file_image_read_record(const struct file_image *image, const struct file_place *place,
-	const struct lock_owner *owner, struct record *ret);

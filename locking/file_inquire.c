@@ -51,7 +51,7 @@ static int image_observe(
 		const struct file_place *place = &image->places[i];
 
 		if (comparable)
-			ret = file_image_read_record(image, place, owner, &record);
+			ret = file_place_read_record(place, owner, &record);
 		if (ret == 0 && place->kind != FILE_PLACE_IMAGE) {
 			ret = entry_add_place(entry, place, &record);
 		} else if (ret == 0) {

@@ -21,7 +21,7 @@ static void note_holder(const struct file_place *place, const struct file_record
 		.fd = place->life,
 		.use = FILE_USE_EXCLUSIVE,
 		.home = home,
-		.id = view->id,
+		.id = place->id,
 	};
 
 	if (view->holder.source == LOCK_HOLDER_UNKNOWN)
@@ -53,8 +53,8 @@ static int place_look(const struct file_place *place, struct lock_view *view, st
 	int ret;
 
 	process_boot_id(self.boot_id); /* without it no record of this boot is checked further */
-	home = home_of(place, &view->id, self.boot_id);
-	ret = file_record_read(home, &view->id, self.boot_id, &record);
+	home = home_of(place, &place->id, self.boot_id);
+	ret = file_record_read(home, &place->id, self.boot_id, &record);
 	view->recordable |= ret == 0 || ret == FILE_RECORD_NONE;
 	if (ret == 0 && record.generation > view->generation)
 		view->generation = record.generation;
@@ -77,7 +77,8 @@ static int place_look(const struct file_place *place, struct lock_view *view, st
 static int lock_file_look(struct file_place *place, struct lock_view *view, struct error *err)
 {
 	const struct lock_file file = file_place_lock_file(place);
-	int fd = lock_file_open_to_look(&file, err);
+	int fd = file_place_is_lock_file(place) ? lock_file_open_to_look(&file, err)
+						: file_open(place->path, false, &place->id, err);
 
 	if (fd == LOCK_FILE_MISSING)
 		return 0;

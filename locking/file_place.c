@@ -13,6 +13,7 @@ static const char *const kind_names[FILE_N_PLACES] = {
 	[FILE_PLACE_LOCKSPACE] = "lockspace",
 	[FILE_PLACE_LEASE] = "lease",
 	[FILE_PLACE_DEVICE] = "device",
+	[FILE_PLACE_BACKING] = "backing",
 };
 
 const char *file_place_kind_name(enum file_place_kind kind)
@@ -85,7 +86,10 @@ static int lock_file_open_as_us(
 	int fd, code;
 
 	file_rights_leave(place->rights);
-	fd = lock_file_open(&file, file_use_marks(place->use), ret, err);
+	if (place->kind == FILE_PLACE_BACKING)
+		fd = file_open(place->path, file_use_writes(place->use), ret, err);
+	else
+		fd = lock_file_open(&file, file_use_marks(place->use), ret, err);
 	code = entered ? file_rights_enter(place->rights, err) : 0;
 	if (code == 0)
 		return fd;
@@ -116,7 +120,7 @@ static int guard_open(struct file_place *place, struct error *err)
 	struct resource_identity id;
 	int fd = line_open(place, &id, err);
 
-	if (fd == -ENOENT && place->kind == FILE_PLACE_IMAGE)
+	if (fd == -ENOENT && !file_place_is_lock_file(place))
 		return FILE_PLACE_REPLACED;
 	if (fd < 0)
 		return fd;
@@ -133,7 +137,7 @@ static bool lock_file_is_gone(const struct file_place *place)
 {
 	struct stat info;
 
-	return place->kind != FILE_PLACE_IMAGE &&
+	return file_place_is_lock_file(place) &&
 	       (lstat(place->path, &info) < 0 || !resource_identity_is(&place->id, &info));
 }
 
@@ -212,8 +216,18 @@ struct file_record_home file_place_record_home(const struct file_place *place)
 {
 	struct file_record_home home = { place->life, FILE_RECORD_FORM_TEXT };
 
-	if (place->kind == FILE_PLACE_IMAGE)
+	if (!file_place_is_lock_file(place))
 		home.form = place->id.ino == RESOURCE_INO_DEVICE ? FILE_RECORD_FORM_NONE
 								 : FILE_RECORD_FORM_ATTRIBUTE;
 	return home;
+}
+
+int file_place_read_record(
+	const struct file_place *place, const struct lock_owner *owner, struct record *ret)
+{
+	int code;
+
+	*ret = (struct record){ 0 };
+	code = file_record_read(file_place_record_home(place), &place->id, owner->boot_id, ret);
+	return code < 0 ? code : 0;
 }

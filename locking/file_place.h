@@ -20,7 +20,8 @@ enum file_place_kind {
 	FILE_PLACE_IMAGE,     /* the image or the block device itself: QEMU's rights */
 	FILE_PLACE_LOCKSPACE, /* a lock file in --lockspace: our rights, as all that follow */
 	FILE_PLACE_LEASE,
-	FILE_PLACE_DEVICE, /* this host's lock file of a block device */
+	FILE_PLACE_DEVICE,  /* this host's lock file of a block device */
+	FILE_PLACE_BACKING, /* what a loop device is made of: an image, with our rights */
 	FILE_N_PLACES,
 };
 
@@ -78,8 +79,17 @@ int file_place_drop(struct file_place *place);
  */
 int file_place_check(const struct file_place *place, struct error *err);
 
-/* Of all but an image. */
+static inline bool file_place_is_lock_file(const struct file_place *place)
+{
+	return place->kind != FILE_PLACE_IMAGE && place->kind != FILE_PLACE_BACKING;
+}
+
+/* Of those. */
 struct lock_file file_place_lock_file(const struct file_place *place);
 
 /* Where this place keeps its record. */
 struct file_record_home file_place_record_home(const struct file_place *place);
+
+/* The record that stands there now; generation 0: none. 0 or -errno. */
+int file_place_read_record(
+	const struct file_place *place, const struct lock_owner *owner, struct record *ret);

@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "locking/block_device.h"
+#include "locking/file_open.h"
 #include "locking/lease.h"
 #include "locking/path_hash.h"
 
@@ -139,6 +140,40 @@ static int lockspace_keys_add(const struct file_spaces *spaces, struct file_imag
 	return ret;
 }
 
+/*
+ * Who uses the file beneath a loop device itself meets us there. One that we may not
+ * open, or that has no name any more, is nobody's to use either.
+ */
+static int backing_add(struct file_image *image, const struct block_device *device)
+{
+	enum file_use use = device->disk_key[0] ? use_of_whole_disk(image->resource.mode)
+						: file_use_of(image->resource.mode);
+	struct file_place *place = &image->places[image->n_places];
+	bool entered = image->rights->entered;
+	struct resource_identity id;
+	size_t i;
+	int fd, code;
+
+	for (i = 0; i < image->n_places; i++) {
+		if (image->places[i].kind == FILE_PLACE_BACKING)
+			return 0;
+	}
+	file_rights_leave(image->rights);
+	fd = file_open(device->backing, file_use_writes(use), &id, NULL);
+	code = entered ? file_rights_enter(image->rights, NULL) : 0;
+	if (fd < 0 || code < 0)
+		return code;
+	close(fd);
+	if (i == FILE_PLACES_MAX)
+		return -E2BIG;
+	code = file_place_init(place, FILE_PLACE_BACKING, device->backing, image->rights);
+	if (code < 0)
+		return code;
+	place->use = use;
+	image->n_places++;
+	return 0;
+}
+
 static int device_add(const struct file_spaces *spaces, struct file_image *image, struct error *err)
 {
 	struct block_device device;
@@ -153,11 +188,12 @@ static int device_add(const struct file_spaces *spaces, struct file_image *image
 		if (ret == 0)
 			place->use = use_of_whole_disk(image->resource.mode);
 	}
-	if (ret < 0 || !spaces->lockspace)
-		return ret;
-	if (device.key_is_stable || spaces->by_identity)
+	if (ret == 0 && spaces->lockspace && (device.key_is_stable || spaces->by_identity))
 		ret = lockspace_keys_add(spaces, image, &device);
-	return ret == 0 && !spaces->by_identity ? spellings_add(spaces, image) : ret;
+	if (ret == 0 && spaces->lockspace && !spaces->by_identity)
+		ret = spellings_add(spaces, image);
+	/* the last: the others' records know names */
+	return ret == 0 && device.backing[0] ? backing_add(image, &device) : ret;
 }
 
 static int lease_add(const struct file_spaces *spaces, struct file_image *image, struct error *err)

@@ -10,6 +10,7 @@
  *			each other spelling that it was given by; or one by identity
  *	a block device	DEVICES/KEY, since a lock on its node is on that node only;
  *			a partition also uses its disk's, in a way of its own
+ *			a loop device's file is locked as an image
  *	a lease		PATH/SPACE/KEY (PATH: the lockspace where none is given), and
  *			nothing else
  *

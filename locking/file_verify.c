@@ -107,7 +107,7 @@ static int places_compare(const struct file_image *image, const struct saved_ent
 	for (i = 0; i < image->n_places; i++) {
 		if (!place_find_saved(entry, &image->places[i], &saved))
 			continue;
-		ret = file_image_read_record(image, &image->places[i], owner, &now);
+		ret = file_place_read_record(&image->places[i], owner, &now);
 		if (ret < 0)
 			return error_set(err, ret, "read the record of %s: %s",
 				image->places[i].path, strerror(-ret));

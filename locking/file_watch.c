@@ -28,7 +28,7 @@ void file_locks_watch(struct file_locks *locks)
 		const struct file_image *image = &locks->images[i];
 
 		for (k = 0; k < image->n_places; k++) {
-			if (image->places[k].kind == FILE_PLACE_IMAGE)
+			if (!file_place_is_lock_file(&image->places[k]))
 				continue;
 			if (locks->watch < 0)
 				locks->watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);

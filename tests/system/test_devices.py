@@ -79,6 +79,22 @@ class Lock(Devices):
         self.assert_says("VM 'first'", self.does("who", node))
         self.does("stop", "first")
 
+    def test_of_a_loop_device_is_on_its_file_too(self):
+        path = self.guest("halt", "beneath.raw")
+        os.truncate(path, 8 << 20)
+        device = loop_device(self, path)
+        first = self.running("first", *self.drive(device))
+        self.assert_says("is in use by", self.refused(75, "second", *self.drive(path)))
+        self.does("pause", "first")
+        second = self.running("second", *self.drive(path))
+        self.assert_says("in use by VM 'second'", self.fails(75, "resume", "first"))
+        self.assert_says("in use by VM 'second'", self.refused(75, "third", *self.drive(device)))
+        self.does("stop", "second")
+        self.assertEqual(second.wait_end(), 0)
+        self.assert_says("was used by VM 'second'", self.fails(75, "resume", "first"))
+        self.does("stop", "first")
+        self.assertEqual(first.wait_end(), 0)
+
     def test_pause_gives_it_back_and_another_vm_makes_it_stale(self):
         device = self.disk()
         self.running("first", *self.drive(device))

@@ -93,7 +93,6 @@ static void a_reader_whose_lock_file_cannot_be_locked_is_refused(void **state)
 	lock_manager_free(lock);
 }
 
-/* A signal is no failure: the call is made again. */
 static void a_directory_that_disappears_while_it_is_held_is_a_loss(void **state)
 {
 	struct lock *lock = holder_of(image, RESOURCE_EXCLUSIVE);
