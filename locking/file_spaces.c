@@ -109,16 +109,23 @@ static enum file_use use_of_whole_disk(enum resource_mode mode)
 	return mode == RESOURCE_READER ? FILE_USE_PART_READER : FILE_USE_PART_WRITER;
 }
 
-/* The rights of the lock file are the device's: who may use the one may lock the other. */
+/*
+ * The rights of the lock file are the device's: who may use the one may lock the
+ * other. @name: the kernel's, of the device that the key is about.
+ */
 static int device_place_add(const struct file_spaces *spaces, struct file_image *image,
-	const char *key, struct file_place **ret)
+	const char *name, const char *key, struct file_place **ret)
 {
+	char path[BLOCK_NAME_SIZE + sizeof("/dev/")];
 	struct stat node;
 	int code = place_add(image, FILE_PLACE_DEVICE, spaces->devices, key, ret);
 
 	if (code < 0)
 		return code;
-	if (fstat(image->places[0].life, &node) < 0)
+	snprintf(path, sizeof(path), "/dev/%s", name);
+	if (stat(path, &node) < 0 || !S_ISBLK(node.st_mode))
+		code = fstat(image->places[0].life, &node); /* a /dev of its own */
+	if (code < 0)
 		return -errno;
 	(*ret)->mode = node.st_mode & 0666;
 	(*ret)->group = node.st_gid;
@@ -182,9 +189,9 @@ static int device_add(const struct file_spaces *spaces, struct file_image *image
 
 	if (ret < 0)
 		return ret;
-	ret = device_place_add(spaces, image, device.key, &place);
+	ret = device_place_add(spaces, image, device.name, device.key, &place);
 	if (ret == 0 && device.disk_key[0]) {
-		ret = device_place_add(spaces, image, device.disk_key, &place);
+		ret = device_place_add(spaces, image, device.disk_name, device.disk_key, &place);
 		if (ret == 0)
 			place->use = use_of_whole_disk(image->resource.mode);
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -86,17 +87,40 @@ void locks_detach(struct vm *vm, const struct resource_set *images, locks_fn fn,
 
 /* Attach; what is new is planted in QEMU before the caller hears of it. */
 
+/* Those that the VM does not have yet. 0 or -ENOMEM. */
+static int find_new(const struct domain_lock *domain, const struct resource_set *images,
+	struct resource_set *ret)
+{
+	size_t i;
+	int code = 0;
+
+	for (i = 0; code == 0 && i < images->n; i++) {
+		if (!resource_set_find(domain_lock_resources(domain), &images->items[i]))
+			code = resource_set_add(ret, &images->items[i], NULL);
+	}
+	return code;
+}
+
 static int run_attach(struct locks_job *job, struct error *err)
 {
+	_cleanup_(resource_set_finish) struct resource_set added = { 0 };
 	struct domain_lock *domain = job->vm->domain;
-	int ret;
+	int ret = find_new(domain, &job->images, &added);
 
+	if (ret < 0)
+		return error_set(err, ret, "out of memory");
 	ret = domain_lock_disk_attach(domain, &job->images, &job->conflict, err);
 	job->lost_fd = domain_lock_lost_fd(domain);
-	if (ret == 0)
-		ret = take_stock(job, err);
-	if (ret == 0 && domain_lock_state(domain) == DOMAIN_LOCK_HELD)
+	if (ret != 0)
+		return ret;
+	ret = take_stock(job, err);
+	if (ret == 0 && domain_lock_state(domain) == DOMAIN_LOCK_HELD) {
 		ret = life_lines_copy(domain, &job->images, &job->lines);
+		if (ret < 0)
+			error_set(err, ret, "copy the lock for QEMU: %s", strerror(-ret));
+	}
+	if (ret < 0)
+		domain_lock_disk_detach(domain, &added, NULL);
 	return ret;
 }
 

@@ -2,6 +2,7 @@
 """One more disk under the VM's locks, and one less."""
 
 import os
+import resource
 
 import locks
 import procfs
@@ -36,6 +37,25 @@ class Attach(VmTest):
         self.does("attach", "vm", "disk", self.more)
         self.does("attach", "vm", "disk", self.more)
         self.assertEqual(len(self.vm.status()["resources"]), 2)
+
+    def test_with_too_few_descriptors_changes_nothing(self):
+        vm = self.vm
+        more = self.disk("more.raw")
+        most = max(int(fd) for fd in os.listdir(f"/proc/{vm.pid}/fd")) + 1
+        _, hard = resource.prlimit(vm.pid, resource.RLIMIT_NOFILE)
+        failed = 0
+        for limit in range(most + 2, most + 12):  # the verb's own connection needs some
+            resource.prlimit(vm.pid, resource.RLIMIT_NOFILE, (limit, hard))
+            result = self.vmlatch("attach", "vm", "disk", more)
+            resource.prlimit(vm.pid, resource.RLIMIT_NOFILE, (hard, hard))
+            if result.status == 0:
+                break
+            failed += 1
+            self.wait_free(more)  # what could not be planted is let go behind the answer
+            wait_for("it is still attached", lambda: len(vm.status()["resources"]) == 1)
+        self.assertGreater(failed, 0)
+        self.assert_held(more)
+        self.does("detach", "vm", "disk", more)
 
     def test_of_a_busy_disk_is_refused_and_changes_nothing(self):
         before = self.vm.status()["resources"]

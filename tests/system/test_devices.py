@@ -182,6 +182,19 @@ class Partition(Devices):
         self.assert_says("is in use by", self.refused(75, "part", *self.drive(two)))
         self.does("stop", "whole")
 
+    def test_has_its_disks_lock_file_made_with_the_disks_rights(self):
+        device, (one, _) = self.partitioned()
+        for node, group in ((device, 65534), (one, 12345)):
+            before = os.stat(node)
+            self.addCleanup(os.chown, node, before.st_uid, before.st_gid)
+            self.addCleanup(os.chmod, node, before.st_mode & 0o777)
+            os.chown(node, 0, group)
+            os.chmod(node, 0o660)
+        self.running("one", *self.drive(one))
+        made = os.stat(self.lock_file(device))
+        self.assertEqual((made.st_mode & 0o777, made.st_gid), (0o660, 65534))
+        self.does("stop", "one")
+
     def test_that_was_used_makes_the_disk_stale_and_the_other_partition_not(self):
         device, (one, two) = self.partitioned()
         self.running("whole", *self.drive(device))
