@@ -231,22 +231,15 @@ static int64_t verdict_patience_ms(int verdict)
 static int64_t conflict_fill(
 	struct file_locks *locks, const struct file_image *busy, struct lock_conflict *conflict)
 {
-	const struct file_place *place = &busy->places[busy->busy_place];
-	struct holder_query query = {
-		.fd = place->life,
-		.use = place->use,
-		.home = file_place_record_home(place),
-		.id = place->id,
-	};
 	int verdict;
 
 	/* state files know a disk by what it is, whichever of its places is locked */
-	*conflict = (struct lock_conflict){ .id = place->id };
+	*conflict = (struct lock_conflict){ .id = busy->places[busy->busy_place].id };
 	if (busy->resource.kind == RESOURCE_DISK)
 		conflict->id = busy->resource.id;
 	snprintf(conflict->path, sizeof(conflict->path), "%s", busy->resource.path);
 	file_rights_enter(&locks->rights, NULL);
-	verdict = holder_find(&query, &locks->owner, &conflict->holder);
+	verdict = file_locks_find_holder(locks, busy, &conflict->holder);
 	file_rights_leave(&locks->rights);
 	return verdict_patience_ms(verdict);
 }

@@ -35,6 +35,13 @@ struct file_image *file_locks_find(const struct file_locks *locks, const struct 
 int file_locks_judge_busy(
 	const struct file_locks *locks, const struct file_image *busy, struct error *err);
 
+/*
+ * Who has it? The record of any of its places may tell: a device's node has none,
+ * its lock files do. Returns a holder_verdict or -errno.
+ */
+int file_locks_find_holder(
+	const struct file_locks *locks, const struct file_image *busy, struct lock_holder *ret);
+
 void file_locks_sort(struct file_locks *locks);
 void file_locks_remove(struct file_locks *locks, struct file_image *image);
 

@@ -79,6 +79,17 @@ class Lock(Devices):
         self.assert_says("VM 'first'", self.does("who", node))
         self.does("stop", "first")
 
+    def test_names_its_holder_where_only_a_record_does(self):
+        # the node, which is locked first, keeps none; another user's state files are not ours to read
+        device = self.disk()
+        first = self.running("first", *self.drive(device))
+        before, self.environment = self.environment, dict(
+            self.environment, VMLATCH_RUNTIME_DIR=str(self.runtime / "other"))
+        self.assert_in_use(self.refused(75, "second", *self.drive(device)), device, first)
+        self.environment = before
+        (self.runtime / "other").rmdir()
+        self.does("stop", "first")
+
     def test_of_a_loop_device_is_on_its_file_too(self):
         path = self.guest("halt", "beneath.raw")
         os.truncate(path, 8 << 20)
