@@ -79,7 +79,7 @@ void options_fill_lock_params(const struct options *options, struct lock_params 
 	snprintf(params->owner.host, sizeof(params->owner.host), "%s", options->host_name);
 	params->lockspace = options->lockspace;
 	params->lockspace_by_identity = options->lockspace_by_identity;
-	params->device_locks = getenv("VMLATCH_DEVICE_LOCKS");
+	params->device_locks = secure_getenv("VMLATCH_DEVICE_LOCKS");
 }
 
 int options_parse(char **argv, struct options *ret, struct error *err)

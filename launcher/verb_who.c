@@ -110,6 +110,7 @@ static int look_at(const struct who_target *target, const struct verb_args *args
 	const struct lock_params params = {
 		.lockspace = args->lockspace,
 		.lockspace_by_identity = args->lockspace_by_identity,
+		.device_locks = secure_getenv("VMLATCH_DEVICE_LOCKS"),
 	};
 	const struct resource disk = {
 		.kind = RESOURCE_DISK,
