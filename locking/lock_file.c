@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "locking/lock_conflict.h"
+#include "locking/lock_directory.h"
 
 #define ATTEMPTS 5 /* at a file that comes and goes */
 
@@ -33,62 +34,6 @@ static int failed(const struct lock_file *file, const char *verb, int code, stru
 	error_set(err, -code, "%s: %s lock file %s: %s", file->what, verb,
 		path_short(file->path, path), strerror(code));
 	return error_status(err, -code, status);
-}
-
-static int directory_refuse(
-	const struct lock_file *file, const char *path, const char *why, struct error *err)
-{
-	char name[PATH_SHORT_SIZE];
-
-	error_set(err, -EPERM, "%s: %s %s", file->what, path_short(path, name), why);
-	return error_status(err, -EPERM, EX_NOPERM);
-}
-
-/* Whoever could take files away from it, or put others there, could undo any lock. */
-static int directory_check(
-	const struct lock_file *file, const char *path, const struct stat *info, struct error *err)
-{
-	if ((info->st_mode & S_IWOTH) && !(info->st_mode & S_ISVTX))
-		return directory_refuse(file, path,
-			"can be written by anybody, who could replace files: chmod o-w it", err);
-	if (file->host_wide && info->st_uid != 0 && info->st_uid != geteuid())
-		return directory_refuse(file, path,
-			"belongs to another user, who could replace files: chown root it", err);
-	return 0;
-}
-
-/* For all users, none of whom can touch another's files. */
-static void directory_make(const char *path)
-{
-	if (mkdir(path, 01777) == 0)
-		(void)!chmod(path, 01777); /* whatever the umask */
-}
-
-static int directory_open(
-	const struct lock_file *file, bool make, struct stat *info, struct error *err)
-{
-	_cleanup_(freep) char *path = strdup(file->path);
-	_cleanup_(closep) int fd = -1;
-	/* a host-wide one is found by a fixed name, which a link of anybody's could turn elsewhere
-	 */
-	int follow = file->host_wide ? O_NOFOLLOW : 0, ret;
-	char name[PATH_SHORT_SIZE];
-
-	if (!path)
-		return error_set(err, -ENOMEM, "no memory for %s", file->what);
-	*strrchr(path, '/') = '\0';
-	if (file->host_wide && make)
-		directory_make(path);
-	fd = open(*path ? path : "/", O_PATH | O_DIRECTORY | O_CLOEXEC | follow);
-	if (fd < 0 || fstat(fd, info) < 0) {
-		int code = errno;
-
-		error_set(err, -code, "%s: directory %s: %s%s", file->what, path_short(path, name),
-			strerror(code), code == ENOENT ? " (make it first, for all hosts)" : "");
-		return error_status(err, -code, code == EACCES ? EX_NOPERM : EX_UNAVAILABLE);
-	}
-	ret = directory_check(file, path, info, err);
-	return ret < 0 ? ret : take_fd(&fd);
 }
 
 /* What is not there yet is fine; anything but a plain file is not even opened. */
@@ -173,7 +118,7 @@ int lock_file_open(
 	const struct lock_file *file, bool write, struct resource_identity *ret, struct error *err)
 {
 	struct attempt attempt = { .file = file };
-	_cleanup_(closep) int directory = directory_open(file, true, &attempt.parent, err);
+	_cleanup_(closep) int directory = lock_directory_open(file, true, &attempt.parent, err);
 	struct error refusal = { 0 };
 	int left = ATTEMPTS, fd;
 
@@ -198,7 +143,7 @@ int lock_file_open_to_look(const struct lock_file *file, struct error *err)
 {
 	const char *name = strrchr(file->path, '/') + 1;
 	struct stat parent = { 0 }, info;
-	_cleanup_(closep) int directory = directory_open(file, false, &parent, err);
+	_cleanup_(closep) int directory = lock_directory_open(file, false, &parent, err);
 	int ret, fd;
 
 	if (directory < 0)
