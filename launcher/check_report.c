@@ -39,6 +39,7 @@ static int look(const struct preparation *p, size_t i, struct finding *ret, stru
 	look.params = &params;
 	look.resource = ret->resource;
 	look.fd = ret->image ? ret->image->fd : -1;
+	look.to_lock = true;
 	code = lock_manager_look_at(p->driver, &look, &ret->view, err);
 	ret->looked = code >= 0;
 	if (!ret->looked)

@@ -74,10 +74,11 @@ static int place_look(const struct file_place *place, struct lock_view *view, st
 }
 
 /* One that is not there is nobody's yet; one that could not be locked is refused as it would be. */
-static int lock_file_look(struct file_place *place, struct lock_view *view, struct error *err)
+static int lock_file_look(
+	struct file_place *place, bool to_lock, struct lock_view *view, struct error *err)
 {
 	const struct lock_file file = file_place_lock_file(place);
-	int fd = file_place_is_lock_file(place) ? lock_file_open_to_look(&file, err)
+	int fd = file_place_is_lock_file(place) ? lock_file_open_to_look(&file, to_lock, err)
 						: file_open(place->path, false, &place->id, err);
 
 	if (fd == LOCK_FILE_MISSING)
@@ -88,7 +89,7 @@ static int lock_file_look(struct file_place *place, struct lock_view *view, stru
 	return place_look(place, view, err);
 }
 
-static int image_look(struct file_image *image, const struct file_spaces *spaces,
+static int image_look(struct file_image *image, const struct file_spaces *spaces, bool to_lock,
 	struct lock_view *view, struct error *err)
 {
 	size_t i = image->n_places;
@@ -103,7 +104,7 @@ static int image_look(struct file_image *image, const struct file_spaces *spaces
 		ret = file_spaces_derive(spaces, image, err);
 	view->recordable |= image->n_places > i; /* a lock file that is made has room for one */
 	for (; i < image->n_places && ret == 0; i++)
-		ret = lock_file_look(&image->places[i], view, err);
+		ret = lock_file_look(&image->places[i], to_lock, view, err);
 	return ret;
 }
 
@@ -140,7 +141,7 @@ int file_driver_look(const struct lock_look *look, struct lock_view *ret, struct
 	code = image_open_to_look(&image, look->fd, err);
 	view.id = image.resource.id;
 	if (code == 0)
-		code = image_look(&image, &spaces, &view, err);
+		code = image_look(&image, &spaces, look->to_lock, &view, err);
 	if (look->fd >= 0)
 		image.places[0].life = -1; /* the caller's */
 	file_image_finish(&image);

@@ -44,8 +44,7 @@ int file_place_init(struct file_place *place, enum file_place_kind kind, const c
 		.use = FILE_USE_EXCLUSIVE,
 		.path = copy,
 		.rights = rights,
-		.mode = 0600,
-		.group = -1,
+		.access = { .mode = 0600, .owner = -1, .group = -1 },
 		.life = -1,
 		.guard = -1,
 	};
@@ -71,8 +70,7 @@ struct lock_file file_place_lock_file(const struct file_place *place)
 	return (struct lock_file){
 		.path = place->path,
 		.what = kind_names[place->kind],
-		.mode = place->mode,
-		.group = place->group,
+		.access = place->access,
 		.host_wide = place->kind == FILE_PLACE_DEVICE,
 	};
 }

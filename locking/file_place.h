@@ -29,15 +29,14 @@ struct file_place {
 	enum file_place_kind kind;
 	enum file_use use;
 	char *path;
-	struct file_rights *rights;  /* borrowed */
-	mode_t mode;                 /* of a lock file that is made; 0: 0600 */
-	gid_t group;                 /* likewise; -1: none */
-	struct resource_identity id; /* of what is open */
-	int life;                    /* -1: not open */
-	int guard;                   /* likewise */
-	bool lost;                   /* let go of, and could not be taken back */
-	bool recordable;             /* as it was seen when it was armed */
-	char *record;                /* the text that was put there by arming; NULL: none */
+	struct file_rights *rights;     /* borrowed */
+	struct lock_file_access access; /* of a lock file */
+	struct resource_identity id;    /* of what is open */
+	int life;                       /* -1: not open */
+	int guard;                      /* likewise */
+	bool lost;                      /* let go of, and could not be taken back */
+	bool recordable;                /* as it was seen when it was armed */
+	char *record;                   /* the text that was put there by arming; NULL: none */
 };
 
 const char *file_place_kind_name(enum file_place_kind kind); /* "image", "lockspace", ... */

@@ -18,7 +18,7 @@
 #include "locking/path_hash.h"
 
 /* Where this host keeps the lock files of its block devices. */
-#define DEVICE_LOCKS "/run/lock/vmlatch"
+#define DEVICE_LOCKS "/run/vmlatch-devices"
 
 int file_spaces_init(struct file_spaces *spaces, const struct lock_params *params)
 {
@@ -127,8 +127,9 @@ static int device_place_add(const struct file_spaces *spaces, struct file_image 
 		code = fstat(image->places[0].life, &node); /* a /dev of its own */
 	if (code < 0)
 		return -errno;
-	(*ret)->mode = node.st_mode & 0666;
-	(*ret)->group = node.st_gid;
+	(*ret)->access = (struct lock_file_access){
+		.mode = node.st_mode & 0666, .owner = node.st_uid, .group = node.st_gid
+	};
 	return 0;
 }
 

@@ -5,21 +5,22 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "locking/lock_file_access.h"
 #include "locking/resource.h"
 
 /*
  * A file that exists only to be locked: in a lockspace, of a lease, or for a
  * block device. Its directory may be shared with other users and hosts, so what
  * lies there under its name is not trusted: links are not followed, and nothing
- * but a regular file of one name, of ours, of root's or of the directory's owner
- * is used.
+ * but a regular file of one name, of somebody who is trusted, is used.
  */
 struct lock_file {
 	const char *path; /* absolute */
 	const char *what; /* for people: "lockspace", "lease" */
-	mode_t mode;      /* if it has to be made */
-	gid_t group;      /* likewise; also who of this group has made it is trusted. -1: none */
-	bool host_wide;   /* its directory is this host's: made for all users if it is missing */
+	struct lock_file_access access;
+	/* its directory is this host's, which root makes; there root also mends rights and owners
+	 */
+	bool host_wide;
 };
 
 /*
@@ -36,7 +37,10 @@ int lock_file_open(
 /*
  * Open it for a look, and make nothing. What would be refused above is refused.
  *
- * Returns the descriptor; LOCK_FILE_MISSING (it would be made); or -errno.
+ * @to_lock	that it is missing and could not be made is refused, too
+ *
+ * Returns the descriptor; LOCK_FILE_MISSING (it would be made, or nobody asks for
+ * that); or -errno.
  */
 enum { LOCK_FILE_MISSING = -ENODATA };
-int lock_file_open_to_look(const struct lock_file *file, struct error *err);
+int lock_file_open_to_look(const struct lock_file *file, bool to_lock, struct error *err);

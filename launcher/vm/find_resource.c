@@ -18,7 +18,7 @@
 static int check_lockable(const struct vm *vm, const struct resource_set *images, struct error *err)
 {
 	const struct lock_driver *driver = domain_lock_driver(vm->domain);
-	struct lock_look look = { .params = &vm->lock_params, .fd = -1 };
+	struct lock_look look = { .params = &vm->lock_params, .fd = -1, .to_lock = true };
 	struct lock_view view;
 	size_t i;
 	int ret;
