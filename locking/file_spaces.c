@@ -39,6 +39,19 @@ void file_spaces_finish(struct file_spaces *spaces)
 	free(spaces->devices);
 }
 
+/* Those of the group that may write to the disk may lock it, too; who may only read it may not. */
+static struct lock_file_access access_in_lockspace(const struct file_image *image)
+{
+	struct lock_file_access access = { .mode = 0600, .owner = -1, .group = -1 };
+	struct stat info;
+
+	if (fstat(image->places[0].life, &info) == 0 && (info.st_mode & S_IWGRP)) {
+		access.mode |= S_IRGRP | S_IWGRP;
+		access.group = info.st_gid;
+	}
+	return access;
+}
+
 /* DIR/NAME of one kind, if the image has no such place yet. */
 static int place_add(struct file_image *image, enum file_place_kind kind, const char *dir,
 	const char *name, struct file_place **ret)
@@ -58,6 +71,8 @@ static int place_add(struct file_image *image, enum file_place_kind kind, const 
 		if (file_place_init(&image->places[i], kind, path, image->rights) < 0)
 			return -ENOMEM;
 		image->places[i].use = file_use_of(image->resource.mode);
+		if (kind == FILE_PLACE_LOCKSPACE)
+			image->places[i].access = access_in_lockspace(image);
 		image->n_places++;
 	}
 	if (ret)
