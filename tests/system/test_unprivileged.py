@@ -3,8 +3,11 @@
 
 import os
 import shutil
+import signal
 import stat
 
+import procfs
+from ungated import MANY, UngatedTest, forbid_ptrace, iothread_disk
 from users import ALICE, BOB, EVE, VMS, UserTest
 from vmtest import main
 
@@ -129,6 +132,33 @@ class Files(UserTest):
         os.chown(name, EVE.uid, VMS)
         with self.by(ALICE):
             self.refused(65, "vm", *self.drive(disk), options=["--lockspace", space])
+
+
+class Frozen(UserTest, UngatedTest):
+    def test_of_a_user_is_held_and_goes_on(self):
+        with self.by(ALICE):
+            vm = self.frozen(devices=iothread_disk, machine=MANY, owner=ALICE.uid)
+            # what Yama's ptrace_scope of 1 asks for: QEMU descends from who traces it
+            self.assertEqual(int(procfs.stat_fields(vm.qemu)[1]), vm.pid)
+            self.assertEqual(procfs.tracers(vm.qemu), {vm.pid})
+            os.kill(vm.qemu, signal.SIGCONT)
+            self.assert_stands(vm)
+            self.let_go()
+            self.does("resume", "--force-stale", "vm")
+            self.assert_runs(vm)
+            self.does("stop", "vm")
+
+    def test_of_a_user_who_may_not_trace_is_sigstop_alone(self):
+        # as by ptrace_scope 2 and 3
+        with self.by(ALICE, ASAN_OPTIONS="detect_leaks=0"):
+            vm = self.frozen(states="T", preexec=forbid_ptrace, owner=ALICE.uid)
+            self.assertEqual(vm.err.count("cannot be traced (Operation not permitted)"), 1, vm.err)
+            vm.signal(signal.SIGCONT)
+            self.assert_stands(vm, states="T")
+            self.let_go()
+            self.does("resume", "--force-stale", "vm")
+            self.assert_runs(vm)
+            self.does("stop", "vm")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,43 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """VMs that somebody can resume behind vmlatch's back: a monitor that is not gated, a forced release."""
 
+import ctypes
+import errno
 import os
+import platform
+import struct
+import time
 
 import locks
 import procfs
 from deadline import wait_for
-from vmtest import RELEASE_ALL, VmTest
+from vmtest import MACHINE, RELEASE_ALL, VmTest
+
+# A QEMU of many threads: each vCPU has one, the disk another.
+MANY = tuple("tcg,thread=multi" if word == "tcg" else word for word in MACHINE) + (
+    "-smp", "4", "-object", "iothread,id=io")
+PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS, SECCOMP_MODE_FILTER = 22, 38, 2
+
+
+def iothread_disk(path):
+    return ("-drive", f"file={path},format=raw,if=none,id=disk",
+            "-device", "virtio-blk-pci,drive=disk,iothread=io")
+
+
+def forbid_ptrace():
+    """As a container's seccomp filter does it."""
+    number = {"x86_64": 101}.get(platform.machine(), 117)
+    code = b"".join(struct.pack("HBBI", *instruction) for instruction in (
+        (0x20, 0, 0, 0),                            # load the system call's number
+        (0x15, 0, 1, number),                       # is it ptrace?
+        (0x06, 0, 0, 0x00050000 | errno.EPERM),     # SECCOMP_RET_ERRNO
+        (0x06, 0, 0, 0x7fff0000)))                  # SECCOMP_RET_ALLOW
+    instructions = ctypes.create_string_buffer(code)
+    program = struct.pack("HxxxxxxP", 4, ctypes.addressof(instructions))
+    libc = ctypes.CDLL(None, use_errno=True)
+    if (libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0
+            or libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, program) < 0):
+        raise OSError(ctypes.get_errno(), "seccomp")
 
 
 class UngatedTest(VmTest):
@@ -45,3 +76,25 @@ class UngatedTest(VmTest):
     def wait_threads(self, vm, states):
         wait_for(lambda: f"QEMU's threads should be {states}: {procfs.thread_states(vm.qemu)}",
                  lambda: set(procfs.thread_states(vm.qemu)) <= set(states))
+
+    def assert_stands(self, vm, states="t"):
+        """For a while: not a thread moves, not a byte of the disk."""
+        count = self.counter(self.disk_path)
+        end = time.monotonic() + 0.3
+        while time.monotonic() < end:
+            self.wait_threads(vm, states)
+            time.sleep(0.01)
+        self.assertEqual(self.counter(self.disk_path), count, "the guest went on without its locks")
+        self.assertTrue(vm.status()["frozen"])
+
+    def assert_runs(self, vm):
+        """As if it had never been held."""
+        vm.wait_state(run="running", lock="held")
+        self.wait_writing(self.disk_path)
+        self.assertEqual(procfs.tracers(vm.qemu), set())
+        self.assertEqual(set(procfs.thread_states(vm.qemu)) & set("tT"), set())
+        self.mine.answer()  # to the 'cont' that had it frozen
+        self.assertEqual(self.mine.status(), "running")
+
+    def let_go(self):
+        self.other.__exit__()
