@@ -83,6 +83,7 @@ static void on_last_write_done(struct vm *vm)
 void ending_finish(struct vm *vm)
 {
 	uv_poll_stop(&vm->child_death);
+	deadman_stop(&vm->deadman);
 	qmp_client_free(vm->monitor);
 	vm->monitor = NULL;
 	last_io_wait(vm, on_last_write_done);

@@ -7,23 +7,32 @@
 #include "base/log.h"
 #include "launcher/vm/monitor.h"
 
-/* Said once: a shell's "fg" and every further RESUME freeze it again. */
-static void tell_untraced(struct vm *vm, int code)
-{
-	if (!vm->untraced_told)
-		log_warning("QEMU (pid %d) cannot be traced (%s): it is stopped by SIGSTOP alone, "
-			    "and SIGCONT, or this supervisor's death, may let it go on without its "
-			    "locks",
-			vm->child.pid, strerror(-code));
-	vm->untraced_told = true;
-}
-
 static void stop_now(struct vm *vm)
 {
 	int ret = pidfd_signal(vm->child.pidfd, SIGSTOP);
 
 	if (ret < 0 && ret != -ESRCH)
 		log_error("cannot freeze QEMU (pid %d): %s", vm->child.pid, strerror(-ret));
+}
+
+/*
+ * What ptrace would do is done as well as it can be: its parent hears of every
+ * SIGCONT (freeze_look()), and a process of ours stands by to kill it. Said once: a
+ * shell's "fg" and every further RESUME freeze it again.
+ */
+static void do_without_tracing(struct vm *vm, int code)
+{
+	int ret = deadman_start(&vm->deadman, vm->child.pidfd);
+
+	if (!vm->untraced_told)
+		log_warning("QEMU (pid %d) cannot be traced (%s): it is stopped by SIGSTOP alone, "
+			    "and whoever sends SIGCONT lets it go on without its locks until it "
+			    "is stopped again",
+			vm->child.pid, strerror(-code));
+	vm->untraced_told = true;
+	if (ret < 0)
+		log_warning("nobody kills the frozen QEMU (pid %d) if this supervisor dies: %s",
+			vm->child.pid, strerror(-ret));
 }
 
 void freeze_qemu(struct vm *vm)
@@ -34,15 +43,23 @@ void freeze_qemu(struct vm *vm)
 	vm->state.frozen = true;
 	ret = tracer_hold(&vm->tracer, vm->child.pid);
 	if (ret < 0)
-		tell_untraced(vm, ret);
+		do_without_tracing(vm, ret);
 }
 
 void freeze_look(struct vm *vm)
 {
-	int ret = tracer_look(&vm->tracer);
+	int ret = deadman_look(&vm->deadman);
 
 	if (ret < 0)
-		tell_untraced(vm, ret);
+		log_warning("who would kill the frozen QEMU (pid %d) after this supervisor's death "
+			    "has been killed",
+			vm->child.pid);
+	ret = tracer_look(&vm->tracer);
+	if (ret < 0)
+		do_without_tracing(vm, ret);
+	/* one SIGSTOP too many does not last: SIGCONT takes it away (kernel/signal.c) */
+	if (vm->state.frozen && !tracer_holds(&vm->tracer))
+		stop_now(vm);
 }
 
 void freeze_thaw(struct vm *vm)
@@ -50,6 +67,7 @@ void freeze_thaw(struct vm *vm)
 	int ret;
 
 	vm->state.frozen = false;
+	deadman_stop(&vm->deadman);
 	ret = pidfd_signal(vm->child.pidfd, SIGCONT);
 	if (ret < 0 && ret != -ESRCH)
 		log_error("cannot let QEMU (pid %d) go on: %s", vm->child.pid, strerror(-ret));

@@ -7,12 +7,13 @@
  * Stop QEMU from outside, by SIGSTOP and ptrace (tracer.h): the only way to stop
  * a guest that runs without its locks. QMP's 'stop' would flush old caches into a
  * disk that is somebody else's now. So it is right, too, that it does not outlive
- * its supervisor. Where it cannot be traced, SIGSTOP alone has to do, and a
- * warning says so.
+ * its supervisor. Where it cannot be traced, SIGSTOP alone has to do, sent again
+ * whenever SIGCONT has undone it, with another process to kill QEMU after us
+ * (deadman.h); a warning says so.
  */
 void freeze_qemu(struct vm *vm);
 
-/* SIGCHLD: a thread of a frozen QEMU has stopped, or has been killed. */
+/* SIGCHLD: a thread of a frozen QEMU has stopped, goes on, or has been killed. */
 void freeze_look(struct vm *vm);
 
 /* Let it go on, and ask QEMU how it is: it may have stopped by itself before the freeze. */

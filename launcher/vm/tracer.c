@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -151,6 +150,11 @@ int tracer_hold(struct tracer *tracer, pid_t pid)
 	tracer->pid = pid;
 	tracer->aim = TRACER_HOLDS;
 	return hold_all(tracer);
+}
+
+bool tracer_holds(const struct tracer *tracer)
+{
+	return tracer->tasks && tracer->aim == TRACER_HOLDS;
 }
 
 int tracer_look(struct tracer *tracer)

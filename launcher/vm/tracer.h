@@ -2,6 +2,7 @@
 #pragma once
 
 #include <dirent.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 /*
@@ -45,6 +46,9 @@ int tracer_hold(struct tracer *tracer, pid_t pid);
  * Returns as tracer_hold().
  */
 int tracer_look(struct tracer *tracer);
+
+/* Is it up to us that they stay? Not so once one could not be held. */
+bool tracer_holds(const struct tracer *tracer);
 
 /* Let them go on as soon as they have stopped. SIGCONT comes first: see tracer.c. */
 void tracer_let_go(struct tracer *tracer);

@@ -8,6 +8,7 @@
 #include "base/credentials.h"
 #include "base/error.h"
 #include "launcher/options.h"
+#include "launcher/vm/deadman.h"
 #include "launcher/vm/event_log.h"
 #include "launcher/vm/lock_worker.h"
 #include "launcher/vm/rundir.h"
@@ -69,7 +70,8 @@ struct vm {
 	struct spawn child;
 	uv_poll_t child_news, child_death, signals;
 	int signal_fd;
-	struct tracer tracer; /* of a frozen QEMU */
+	struct tracer tracer;   /* of a frozen QEMU */
+	struct deadman deadman; /* of one that cannot be traced */
 	bool untraced_told;
 	int monitor_listen_fd;
 

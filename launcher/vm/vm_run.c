@@ -155,6 +155,7 @@ int vm_run(const struct vm_plan *plan, struct rundir *rundir)
 		.plan = plan,
 		.rundir = rundir,
 		.child = { .pidfd = -1, .socket = -1 },
+		.deadman = { .pipe = -1 },
 		.monitor_listen_fd = -1,
 		.signal_fd = -1,
 		.lost_fd = -1,

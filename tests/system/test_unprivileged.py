@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Users who are not root: they share what their rights let them share, and harm nobody else."""
 
+import glob
 import os
 import shutil
 import signal
@@ -9,7 +10,7 @@ import stat
 import procfs
 from ungated import MANY, UngatedTest, forbid_ptrace, iothread_disk
 from users import ALICE, BOB, EVE, VMS, UserTest
-from vmtest import main
+from vmtest import MACHINE, QEMU, main
 
 
 class Files(UserTest):
@@ -158,6 +159,20 @@ class Frozen(UserTest, UngatedTest):
             self.let_go()
             self.does("resume", "--force-stale", "vm")
             self.assert_runs(vm)
+            self.does("stop", "vm")
+
+    def test_of_a_binary_that_its_user_may_not_read_gives_no_lock_back(self):
+        # the kernel lets nobody but root look at it, or trace it
+        binary = self.dir / "qemu-system-x86_64"
+        shutil.copy(QEMU, binary)
+        binary.chmod(0o711)
+        modules = "".join(glob.glob("/usr/lib/*-linux-*/qemu")[:1])     # which a copy does not find
+        data = ("-L", "/usr/share/qemu", "-L", "/usr/share/seabios")
+        with self.by(ALICE, QEMU_MODULE_DIR=modules):
+            vm = self.paused(lock="held", qemu=binary, machine=(*MACHINE, *data), owner=ALICE.uid)
+            self.assert_says("cannot be looked at .Permission denied", vm.status()["held_because"])
+            self.assert_held(self.disk_path)
+            self.does("resume", "vm")
             self.does("stop", "vm")
 
 

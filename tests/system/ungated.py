@@ -41,8 +41,8 @@ def forbid_ptrace():
 
 
 class UngatedTest(VmTest):
-    def paused(self, *options, guest="writer", devices=None, owner=None, **more):
-        """Released, and `mine` is the monitor that can resume it.
+    def paused(self, *options, guest="writer", devices=None, owner=None, lock="released", **more):
+        """Released (or its locks are `lock`), and `mine` is the monitor that can resume it.
 
         `devices`: the disk in QEMU's words. `owner`: QEMU's user.
         """
@@ -59,7 +59,7 @@ class UngatedTest(VmTest):
         if guest == "writer":
             self.wait_writing(self.disk_path)
         self.mine.command("stop")
-        vm.wait_state(run="paused", lock="released")
+        vm.wait_state(run="paused", lock=lock)
         return vm.known()
 
     def frozen(self, *options, states="t", **more):
