@@ -9,10 +9,21 @@
 
 static void drain_ask(struct drain *drain);
 
+static void on_release_due(uv_timer_t *timer);
+
+static void wait_until_due(struct vm *vm)
+{
+	uv_timer_start(&vm->release_timer, on_release_due, vm->plan->options->release_after_ms, 0);
+}
+
 static void on_release_due(uv_timer_t *timer)
 {
 	struct vm *vm = timer->data;
 
+	if (vm->sup == SUP_RESUMING) { /* 'cont' may fail, and the pause go on */
+		wait_until_due(vm);
+		return;
+	}
 	vm->release_asked = true;
 	vm_post(vm, SUP_EV_RELEASE_WANTED);
 }
@@ -29,8 +40,7 @@ static void drain_end(struct drain *drain, enum supervisor_event event)
 		vm_set_text(&vm->state.held_because, NULL);
 	}
 	if (drain->due_later)
-		uv_timer_start(
-			&vm->release_timer, on_release_due, vm->plan->options->release_after_ms, 0);
+		wait_until_due(vm);
 	vm_post(vm, event);
 }
 

@@ -260,6 +260,15 @@ class Options(FakeTest):
         self.stop_by_itself(vm)
         vm.wait_state(lock="released")
 
+    def test_release_after_counts_again_when_its_time_has_come_while_a_cont_was_under_way(self):
+        vm = self.one_disk(options=("--release-after", "0.5"))
+        vm.fake.tell("once cont delay-ms 1500", "once cont error GenericError not yet")
+        self.stop_by_itself(vm)
+        self.assert_stays_held(vm, "--release-after")
+        self.assert_says("not yet", self.fails(69, "resume", "vm"))
+        vm.wait_state(run="paused", lock="released")
+        self.assertEqual(vm.fake.unlocked(), [])
+
     def test_release_on_none_is_pinned(self):
         vm = self.one_disk(options=("--release-on", "none"))
         self.stop_by_itself(vm)
