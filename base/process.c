@@ -33,13 +33,17 @@ int pidfd_get_fd(int pidfd, int target_fd)
 	return fd < 0 ? -errno : fd;
 }
 
-int process_start_time(pid_t pid, uint64_t *ret)
+struct process_stat {
+	char state;
+	long threads;
+	uint64_t start_time;
+};
+
+static int stat_read(pid_t pid, struct process_stat *ret)
 {
 	_cleanup_(freep) char *text = NULL;
-	char path[64], state;
-	uint64_t start;
+	char path[64];
 	char *fields;
-	long threads;
 	int err;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
@@ -50,12 +54,29 @@ int process_start_time(pid_t pid, uint64_t *ret)
 	if (!fields || sscanf(fields,
 			       ") %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d "
 			       "%*d %ld %*d %" SCNu64,
-			       &state, &threads, &start) != 3)
+			       &ret->state, &ret->threads, &ret->start_time) != 3)
 		return -EINVAL;
-	if (state == 'X' || (state == 'Z' && threads <= 1))
-		return -ESRCH;
-	*ret = start;
 	return 0;
+}
+
+int process_start_time(pid_t pid, uint64_t *ret)
+{
+	struct process_stat stat;
+	int err = stat_read(pid, &stat);
+
+	if (err < 0)
+		return err;
+	if (stat.state == 'X' || (stat.state == 'Z' && stat.threads <= 1))
+		return -ESRCH;
+	*ret = stat.start_time;
+	return 0;
+}
+
+bool process_is_stopped(pid_t pid)
+{
+	struct process_stat stat;
+
+	return stat_read(pid, &stat) == 0 && (stat.state == 'T' || stat.state == 't');
 }
 
 int process_is_alive(pid_t pid, uint64_t start_time)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -20,6 +21,9 @@ int process_start_time(pid_t pid, uint64_t *ret);
 
 /* Is this very process alive? A @start_time of 0 asks for the pid alone. */
 int process_is_alive(pid_t pid, uint64_t start_time);
+
+/* Does it stand still, by SIGSTOP or the like, or in a debugger? (State T or t.) */
+bool process_is_stopped(pid_t pid);
 
 /* The id of this boot, 36 characters (/proc/sys/kernel/random/boot_id). 0 or -errno. */
 #define BOOT_ID_SIZE 37

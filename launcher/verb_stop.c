@@ -86,12 +86,24 @@ static const struct rung {
 	{ "SIGKILL", send_kill },
 };
 
+static void say_supervisor_stays(pid_t supervisor, const char *rung)
+{
+	if (process_is_stopped(supervisor))
+		log_error("QEMU has ended (%s), but its supervisor (pid %d) does not answer: it is "
+			  "stopped (state T), and the disks stay locked; 'kill -CONT %d' lets it "
+			  "go on "
+			  "and end",
+			rung, supervisor, supervisor);
+	else
+		log_error("QEMU has ended (%s), but its supervisor still waits for its last I/O",
+			rung);
+}
+
 /* QEMU is dead; the disks are free when its supervisor has gone too. */
 static int finish_stop(const struct ending *ending, const char *rung)
 {
 	if (!wait_for_end(ending->supervisor, ending->job->args->timeout_ms)) {
-		log_error("QEMU has ended (%s), but its supervisor still waits for its last I/O",
-			rung);
+		say_supervisor_stays(ending->job->vm->state.supervisor.pid, rung);
 		return EX_UNAVAILABLE;
 	}
 	printf("%s: stopped by %s\n", ending->job->vm->name, rung);

@@ -388,6 +388,18 @@ class Stop(Verbs):
         self.expect(69, "", r"vmlatch: web2: QEMU has ended \(quit\), but its supervisor still waits.*\n",
                     "stop", "web2", "--timeout", "0.3")
 
+    def test_a_supervisor_that_is_stopped_is_told_and_how_it_goes_on(self):
+        self.vm()
+        pid = self.processes[-1].pid
+        os.kill(pid, signal.SIGSTOP)
+        self.expect(69, "", "vmlatch: web1: quit did not work: its supervisor does not answer in time\n"
+                    rf"vmlatch: web1: QEMU has ended \(SIGKILL\), but its supervisor \(pid {pid}\) does not "
+                    rf"answer: it is stopped \(state T\), .*'kill -CONT {pid}' lets it go on and end\n",
+                    "stop", "web1", "--timeout", "0.2")
+        os.kill(pid, signal.SIGCONT)
+        self.processes[-1].wait(DEADLINE)
+        self.expect(0, "", "", "stop", "web1")
+
     def test_a_pid_that_was_used_again_is_not_touched(self):
         pid = self.vm(supervised=True, ignore=["quit", "SIGTERM"],
                       state={"qemu": {"pid": os.getpid(), "start-time": 1}})
