@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -130,27 +131,38 @@ static int guard_open(struct file_place *place, struct error *err)
 	return 0;
 }
 
-/* Others would find another file under its name, or none, and lock that. */
-static bool lock_file_is_gone(const struct file_place *place)
+/*
+ * Is a lock file still the one that others would find and lock? 0,
+ * FILE_PLACE_REPLACED, or -errno with a sentence: it cannot be told, which is no
+ * proof of either.
+ */
+static int lock_file_look(const struct file_place *place, struct error *err)
 {
 	struct stat info;
 
-	return file_place_is_lock_file(place) &&
-	       (lstat(place->path, &info) < 0 || !resource_identity_is(&place->id, &info));
+	if (!file_place_is_lock_file(place))
+		return 0;
+	if (lstat(place->path, &info) == 0)
+		return resource_identity_is(&place->id, &info) ? 0 : FILE_PLACE_REPLACED;
+	if (errno == ENOENT || errno == ENOTDIR)
+		return FILE_PLACE_REPLACED;
+	error_status(err, 0, EX_UNAVAILABLE);
+	return error_set(err, -errno,
+		"whether the lock file %s is still the one that others would lock cannot be seen: "
+		"%s",
+		place->path, strerror(errno));
 }
 
-/* With our own rights: QEMU's user need not be able to look into the directory. 0 or an outcome. */
-static int lock_file_is_gone_as_us(const struct file_place *place, struct error *err)
+/* With our own rights: QEMU's user need not be able to look into the directory. */
+static int lock_file_look_as_us(const struct file_place *place, struct error *err)
 {
-	bool entered = place->rights->entered, gone;
-	int code;
+	bool entered = place->rights->entered;
+	int seen, code;
 
 	file_rights_leave(place->rights);
-	gone = lock_file_is_gone(place);
+	seen = lock_file_look(place, err);
 	code = entered ? file_rights_enter(place->rights, err) : 0;
-	if (code == 0 && gone)
-		code = FILE_PLACE_REPLACED;
-	return code;
+	return code < 0 ? code : seen;
 }
 
 int file_place_take(struct file_place *place, struct error *err)
@@ -164,7 +176,7 @@ int file_place_take(struct file_place *place, struct error *err)
 	if (ret == 0)
 		ret = file_lock_take(place->guard, FILE_LINE_GUARD, place->use);
 	if (ret == 0) {
-		ret = lock_file_is_gone_as_us(place, err);
+		ret = lock_file_look_as_us(place, err);
 		if (ret != 0)
 			file_lock_drop(place->guard, FILE_LINE_GUARD, place->use);
 	}
@@ -195,6 +207,7 @@ int file_place_check(const struct file_place *place, struct error *err)
 {
 	int life = file_lock_is_held(place->life, FILE_LINE_LIFE, place->use);
 	int guard = file_lock_is_held(place->guard, FILE_LINE_GUARD, place->use);
+	int ret;
 
 	if (life < 0 || guard < 0)
 		return error_set(err, life < 0 ? life : guard, "cannot see our lock on %s in /proc",
@@ -202,12 +215,13 @@ int file_place_check(const struct file_place *place, struct error *err)
 	if (!life || !guard || place->lost)
 		return error_set(err, LOCK_LOST, "the lock on %s is gone: its %s was unlocked",
 			place->path, life ? "guard byte" : "first byte");
-	if (lock_file_is_gone(place))
-		return error_set(err, LOCK_LOST,
-			"the lock file %s was removed or replaced by another one, so that others "
-			"can lock it too",
-			place->path);
-	return 0;
+	ret = lock_file_look(place, err);
+	if (ret != FILE_PLACE_REPLACED)
+		return ret;
+	return error_set(err, LOCK_LOST,
+		"the lock file %s was removed or replaced by another one, so that others can lock "
+		"it too",
+		place->path);
 }
 
 struct file_record_home file_place_record_home(const struct file_place *place)

@@ -63,7 +63,7 @@ int file_place_open(struct file_place *place, struct error *err);
  * QEMU, or the next one who asks for the lock, will find under this name.
  *
  * Returns 0; LOCK_BUSY; FILE_PLACE_REPLACED (the name stands for another file by
- * now: open it again); or -errno (@err has a sentence if it was the opening that
+ * now: open it again); or -errno (@err has a sentence unless it was the locking that
  * failed). Unless 0 nothing is held.
  */
 enum { FILE_PLACE_REPLACED = 100 };

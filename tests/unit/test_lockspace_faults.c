@@ -114,6 +114,37 @@ static void a_directory_that_disappears_while_it_is_held_is_a_loss(void **state)
 	lock_manager_free(lock);
 }
 
+/* Only what is seen to be gone is: an error of the storage proves nothing. */
+static void a_lock_file_that_cannot_be_looked_at_is_no_loss_and_no_other_file(void **state)
+{
+	static const int codes[] = { EIO, ESTALE, EACCES };
+	struct error err = { 0 };
+	struct lock *lock;
+	size_t i;
+	int ret;
+
+	(void)state;
+	for (i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+		lock = holder_of(image, RESOURCE_EXCLUSIVE);
+		fault_always("lstat", codes[i]);
+		ret = lock_manager_verify(lock, NULL, &err);
+		fault_always(NULL, 0);
+		assert_int_equal(ret, -codes[i]);
+		assert_non_null(strstr(err.text, "cannot be seen: "));
+		assert_int_equal(lock_manager_verify(lock, NULL, &err), 0);
+		assert_int_equal(lock_manager_release(lock, NULL, NULL), 0);
+		fault_always("lstat", codes[i]);
+		ret = acquire(lock, &err);
+		fault_always(NULL, 0);
+		assert_int_equal(ret, -codes[i]);
+		assert_int_equal(err.status, 69);
+		assert_non_null(strstr(err.text, lock_file(image)));
+		assert_int_equal(lock_seen(lock_file(image), 0), F_UNLCK);
+		assert_int_equal(acquire(lock, &err), 0);
+		lock_manager_free(lock);
+	}
+}
+
 /* Times are never compared with the clock's: only with what was saved. */
 static void a_clock_that_jumps_makes_nothing_stale(void **state)
 {
@@ -146,6 +177,7 @@ int main(void)
 		TEST(a_file_system_that_refuses_is_told_of_and_nothing_is_left),
 		TEST(a_reader_whose_lock_file_cannot_be_locked_is_refused),
 		TEST(a_directory_that_disappears_while_it_is_held_is_a_loss),
+		TEST(a_lock_file_that_cannot_be_looked_at_is_no_loss_and_no_other_file),
 		TEST(a_clock_that_jumps_makes_nothing_stale),
 	};
 
