@@ -107,7 +107,9 @@ static int image_prepare(struct file_locks *locks, struct file_image *image, str
 	ret = file_spaces_derive(&locks->spaces, image, err);
 	/* it has been renamed: of the lock file of its new name QEMU has no description */
 	image->reopened |= image->n_places > known && !image->opened_now;
-	return ret < 0 ? ret : file_image_open_places(image, err);
+	if (ret == 0)
+		ret = file_image_open_places(image, err);
+	return ret == 0 && locks->adopted ? file_locks_watch(locks, image, err) : ret;
 }
 
 static int images_take(struct file_locks *locks, struct file_image **busy, struct error *err)
@@ -274,8 +276,6 @@ int file_driver_acquire(
 		return 0;
 	for (;;) {
 		ret = images_attempt_as_qemu(locks, &busy, err);
-		if (ret == 0)
-			file_locks_watch(locks);
 		if (ret != LOCK_BUSY)
 			return ret;
 		obstacle.id = busy->places[busy->busy_place].id;

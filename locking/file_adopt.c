@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sysexits.h>
 
 #include "base/cleanup.h"
 #include "locking/file_locks.h"
@@ -222,6 +223,28 @@ static void image_take_over(
 	}
 }
 
+/* From now on we would hear of a lock file that goes; has one gone since the child took it? */
+static int images_watch(
+	struct file_locks *locks, const struct file_image *images, size_t n, struct error *err)
+{
+	size_t i, k;
+	int ret = 0;
+
+	for (i = 0; i < n && ret == 0; i++) {
+		if (!file_image_has_lines(&images[i]))
+			continue;
+		ret = file_locks_watch(locks, &images[i], err);
+		for (k = 0; k < images[i].n_places && ret == 0; k++)
+			ret = file_place_look(&images[i].places[k], err);
+		if (ret == FILE_PLACE_REPLACED)
+			ret = error_set(err, -EAGAIN,
+				"the lock file %s was removed or replaced while it was being "
+				"locked",
+				images[i].places[k - 1].path);
+	}
+	return ret;
+}
+
 int file_driver_adopt(
 	struct lock *lock, const int *fds, size_t n, const char *state, struct error *err)
 {
@@ -237,6 +260,11 @@ int file_driver_adopt(
 		return ret;
 	if (images_copy(locks, &saved, &images) < 0)
 		return error_set(err, -ENOMEM, "no memory for locks");
+	ret = images_watch(locks, images, saved.n, err);
+	if (ret < 0) {
+		images_free(images, saved.n);
+		return error_status(err, ret, EX_UNAVAILABLE);
+	}
 	for (i = 0; i < saved.n; i++) {
 		if (file_image_has_lines(&images[i]))
 			image_take_over(&images[i], fds, &locks->owner);
@@ -247,6 +275,5 @@ int file_driver_adopt(
 	locks->n = saved.n;
 	locks->size = saved.n + 1;
 	locks->adopted = true;
-	file_locks_watch(locks);
 	return 0;
 }

@@ -46,11 +46,15 @@ void file_locks_sort(struct file_locks *locks);
 void file_locks_remove(struct file_locks *locks, struct file_image *image);
 
 /*
- * Watch the directories of all lock files: the supervisor's copy only, since a
- * forked child would share what is read. Where it is not possible (no more
- * instances of inotify) a loss is noticed at the next verify.
+ * Watch the directories of an image's lock files, with our own rights: of the
+ * supervisor's copy only, since a forked child would share what is read; and before
+ * it is seen that the files are still there, so that nothing falls in between.
+ * Where it is not possible (no more instances of inotify) a loss is noticed at the
+ * next verify.
+ *
+ * Returns 0; or -errno with a sentence: the thread's rights are not what they were.
  */
-void file_locks_watch(struct file_locks *locks);
+int file_locks_watch(struct file_locks *locks, const struct file_image *image, struct error *err);
 
 /* What was seen has been looked at. */
 void file_locks_watch_reset(struct file_locks *locks);

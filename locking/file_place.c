@@ -131,12 +131,7 @@ static int guard_open(struct file_place *place, struct error *err)
 	return 0;
 }
 
-/*
- * Is a lock file still the one that others would find and lock? 0,
- * FILE_PLACE_REPLACED, or -errno with a sentence: it cannot be told, which is no
- * proof of either.
- */
-static int lock_file_look(const struct file_place *place, struct error *err)
+int file_place_look(const struct file_place *place, struct error *err)
 {
 	struct stat info;
 
@@ -160,7 +155,7 @@ static int lock_file_look_as_us(const struct file_place *place, struct error *er
 	int seen, code;
 
 	file_rights_leave(place->rights);
-	seen = lock_file_look(place, err);
+	seen = file_place_look(place, err);
 	code = entered ? file_rights_enter(place->rights, err) : 0;
 	return code < 0 ? code : seen;
 }
@@ -215,7 +210,7 @@ int file_place_check(const struct file_place *place, struct error *err)
 	if (!life || !guard || place->lost)
 		return error_set(err, LOCK_LOST, "the lock on %s is gone: its %s was unlocked",
 			place->path, life ? "guard byte" : "first byte");
-	ret = lock_file_look(place, err);
+	ret = file_place_look(place, err);
 	if (ret != FILE_PLACE_REPLACED)
 		return ret;
 	return error_set(err, LOCK_LOST,

@@ -73,6 +73,14 @@ int file_place_take(struct file_place *place, struct error *err);
 int file_place_drop(struct file_place *place);
 
 /*
+ * Is a lock file still the one that others would find and lock? (Of an image: 0.)
+ *
+ * Returns 0; FILE_PLACE_REPLACED; or -errno with a sentence: it cannot be told,
+ * which is no proof of either.
+ */
+int file_place_look(const struct file_place *place, struct error *err);
+
+/*
  * Are both lines locked as we believe, and is a lock file still the one that
  * others would find? 0, LOCK_LOST or -errno, with a sentence.
  */

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
 #include <unistd.h>
@@ -9,33 +10,43 @@
 #include "locking/file_locks.h"
 
 /* What takes a lock file away, or puts another one in its place (inotify(7)). */
-#define LOSSES (IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF)
+#define LOSSES (IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | MOVES)
+/* What takes its directory away; of each directory above, since that takes all below it along. */
+#define MOVES (IN_DELETE_SELF | IN_MOVE_SELF)
 
-static void directory_watch(int watch, const char *path)
+static void directory_watch(int watch, const char *path, uint32_t events)
 {
-	char dir[PATH_MAX];
-
-	snprintf(dir, sizeof(dir), "%s", path);
-	*strrchr(dir, '/') = '\0';
-	inotify_add_watch(watch, *dir ? dir : "/", LOSSES | IN_ONLYDIR);
+	inotify_add_watch(watch, path, events | IN_ONLYDIR | IN_MASK_ADD);
 }
 
-void file_locks_watch(struct file_locks *locks)
+static void lock_file_watch(int watch, const char *lock_file)
 {
-	size_t i, k;
+	char dir[PATH_MAX], real[PATH_MAX], *slash;
 
-	for (i = 0; locks->adopted && i < locks->n; i++) {
-		const struct file_image *image = &locks->images[i];
+	snprintf(dir, sizeof(dir), "%s", lock_file);
+	*strrchr(dir, '/') = '\0';
+	directory_watch(watch, *dir ? dir : "/", LOSSES);
+	if (!realpath(dir, real))
+		return;
+	for (; (slash = strrchr(real, '/')) && slash != real; directory_watch(watch, real, MOVES))
+		*slash = '\0';
+}
 
-		for (k = 0; k < image->n_places; k++) {
-			if (!file_place_is_lock_file(&image->places[k]))
-				continue;
-			if (locks->watch < 0)
-				locks->watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-			if (locks->watch >= 0)
-				directory_watch(locks->watch, image->places[k].path);
-		}
+int file_locks_watch(struct file_locks *locks, const struct file_image *image, struct error *err)
+{
+	bool entered = locks->rights.entered;
+	size_t i;
+
+	file_rights_leave(&locks->rights);
+	for (i = 0; i < image->n_places; i++) {
+		if (!file_place_is_lock_file(&image->places[i]))
+			continue;
+		if (locks->watch < 0)
+			locks->watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+		if (locks->watch >= 0)
+			lock_file_watch(locks->watch, image->places[i].path);
 	}
+	return entered ? file_rights_enter(&locks->rights, err) : 0;
 }
 
 void file_locks_watch_reset(struct file_locks *locks)

@@ -19,6 +19,7 @@ static struct {
 	const char *name;
 	int err;
 	unsigned spared;
+	void (*happen)(void); /* and then it does not fail */
 } always[4];
 static size_t n_always;
 
@@ -43,7 +44,14 @@ void fault_after(const char *name, unsigned spared, int err)
 {
 	always[n_always].name = name;
 	always[n_always].spared = spared;
+	always[n_always].happen = NULL;
 	always[n_always++].err = err;
+}
+
+void fault_before(const char *name, unsigned spared, void (*happen)(void))
+{
+	fault_after(name, spared, 0);
+	always[n_always - 1].happen = happen;
 }
 
 void fault_always(const char *name, int err)
@@ -54,6 +62,15 @@ void fault_always(const char *name, int err)
 		n_always = 0;
 }
 
+static void happen_once(void (**happen)(void))
+{
+	void (*fn)(void) = *happen;
+
+	*happen = NULL; /* it may make calls of that name itself */
+	if (fn)
+		fn();
+}
+
 static bool fails(const char *name, int err)
 {
 	size_t i;
@@ -62,6 +79,10 @@ static bool fails(const char *name, int err)
 		if (strcmp(always[i].name, name) == 0) {
 			if (always[i].spared && always[i].spared--)
 				continue;
+			if (!always[i].err) {
+				happen_once(&always[i].happen);
+				continue;
+			}
 			errno = always[i].err;
 			return true;
 		}

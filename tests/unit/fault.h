@@ -34,3 +34,9 @@ void fault_always(const char *name, int err);
 
 /* The same, but the first calls do not fail. */
 void fault_after(const char *name, unsigned spared, int err);
+
+/*
+ * Between two steps: @happen is called once, before the call of that name that
+ * follows the first @spared ones. Counts as a name until fault_always(NULL, 0).
+ */
+void fault_before(const char *name, unsigned spared, void (*happen)(void));

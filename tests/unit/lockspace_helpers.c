@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/file.h"
 #include "lockspace_helpers.h"
 
@@ -83,4 +84,22 @@ int acquire(struct lock *lock, struct error *err)
 
 	*err = (struct error){ 0 };
 	return lock_manager_acquire(lock, 0, &conflict, err);
+}
+
+int adopt_from(struct lock *child, struct lock *ours, struct error *err)
+{
+	_cleanup_(freep) char *saved = saved_of(child);
+	_cleanup_(freep) struct lock_descriptor *all = NULL;
+	int fds[8], ret;
+	size_t n, i;
+
+	*err = (struct error){ 0 };
+	assert_int_equal(lock_manager_descriptors(child, &all, &n, NULL), 0);
+	assert_true(n <= 8);
+	for (i = 0; i < n; i++)
+		fds[i] = fcntl(all[i].fd, F_DUPFD_CLOEXEC, 0);
+	ret = lock_manager_adopt(ours, fds, n, saved, err);
+	for (i = 0; ret != 0 && i < n; i++)
+		close(fds[i]);
+	return ret;
 }

@@ -24,3 +24,6 @@ void put(const char *path, const char *text);
 char *get(const char *path);
 
 int acquire(struct lock *lock, struct error *err);
+
+/* The supervisor's copy takes over what the child's has got; what adopt returns. */
+int adopt_from(struct lock *child, struct lock *ours, struct error *err);

@@ -430,18 +430,15 @@ static void an_adoption_takes_lock_files_over_too(void **state)
 	_cleanup_(freep) char *saved = saved_of(child);
 	_cleanup_(freep) struct lock_descriptor *all = NULL;
 	struct error err = { 0 };
-	int fds[8];
 	size_t n, i;
 
 	(void)state;
 	assert_int_equal(lock_manager_descriptors(child, &all, &n, NULL), 0);
 	assert_int_equal(n, 4);
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < n; i++)
 		assert_int_equal(all[i].inherit, i % 2 == 0);
-		fds[i] = fcntl(all[i].fd, F_DUPFD_CLOEXEC, 0);
-	}
 	add(ours, image, RESOURCE_EXCLUSIVE);
-	assert_int_equal(lock_manager_adopt(ours, fds, n, saved, &err), 0);
+	assert_int_equal(adopt_from(child, ours, &err), 0);
 	lock_manager_free(child);
 	assert_int_equal(lock_seen(lock_file(image), 0), F_WRLCK);
 	assert_int_equal(lock_manager_verify(ours, NULL, &err), 0);
