@@ -51,46 +51,6 @@ static int images_open(struct file_locks *locks, struct error *err)
 	return 0;
 }
 
-/* Of two names of one file the stronger use counts. */
-static int pair_judge(struct file_image *a, struct file_image *b, struct error *err)
-{
-	struct file_image *keep = a->opened_now ? b : a, *drop = keep == a ? b : a;
-
-	if (a->opened_now && b->opened_now && b->resource.mode <= a->resource.mode) {
-		keep = a;
-		drop = b;
-	}
-	if (drop->resource.mode > keep->resource.mode)
-		return error_set(err, -EBUSY, "%s is in use as %s already, under the name %s",
-			drop->resource.path, resource_mode_name(keep->resource.mode),
-			keep->resource.path);
-	drop->duplicate = true;
-	return strv_add(&keep->spellings, drop->resource.path);
-}
-
-static int duplicates_mark(struct file_locks *locks, struct error *err)
-{
-	struct file_image *last = NULL;
-	size_t i;
-	int ret;
-
-	file_locks_sort(locks);
-	for (i = 0; i < locks->n; i++) {
-		struct file_image *image = &locks->images[i];
-
-		if (image->resource.kind != RESOURCE_DISK)
-			continue;
-		if (last && resource_identity_equal(&last->resource.id, &image->resource.id)) {
-			ret = pair_judge(last, image, err);
-			if (ret < 0)
-				return ret;
-		}
-		if (!image->duplicate)
-			last = image;
-	}
-	return 0;
-}
-
 /* Its lock files, now that it is known what it is. */
 static int image_prepare(struct file_locks *locks, struct file_image *image, struct error *err)
 {
@@ -164,18 +124,6 @@ static void images_close(struct file_locks *locks)
 	}
 }
 
-static void duplicates_remove(struct file_locks *locks)
-{
-	size_t i = 0;
-
-	while (i < locks->n) {
-		if (locks->images[i].duplicate)
-			file_locks_remove(locks, &locks->images[i]);
-		else
-			i++;
-	}
-}
-
 /* Returns 0, LOCK_BUSY (@busy still open), FILE_PLACE_REPLACED or -errno. */
 static int images_attempt(struct file_locks *locks, struct file_image **busy, struct error *err)
 {
@@ -184,11 +132,11 @@ static int images_attempt(struct file_locks *locks, struct file_image **busy, st
 	marks_clear(locks);
 	ret = images_open(locks, err);
 	if (ret == 0)
-		ret = duplicates_mark(locks, err);
-	if (ret == 0)
+		ret = file_locks_join_names(locks, err);
+	if (ret >= 0)
 		ret = images_take(locks, busy, err);
 	if (ret == 0)
-		duplicates_remove(locks);
+		file_locks_remove_duplicates(locks);
 	else
 		images_untake(locks);
 	if (ret != 0 && ret != LOCK_BUSY)

@@ -46,6 +46,16 @@ void file_locks_sort(struct file_locks *locks);
 void file_locks_remove(struct file_locks *locks, struct file_image *image);
 
 /*
+ * Now that all are open: put them in order, and mark those that are another name
+ * of another one's file as duplicates.
+ *
+ * Returns 0; -EBUSY with a sentence, if the one that is in use is so in a weaker
+ * mode; or -ENOMEM.
+ */
+int file_locks_join_names(struct file_locks *locks, struct error *err);
+void file_locks_remove_duplicates(struct file_locks *locks);
+
+/*
  * Watch the directories of an image's lock files, with our own rights: of the
  * supervisor's copy only, since a forked child would share what is read; and before
  * it is seen that the files are still there, so that nothing falls in between.
