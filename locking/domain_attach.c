@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/str.h"
 #include "locking/domain_lock_data.h"
 #include "locking/lock_manager.h"
 #include "locking/saved_state.h"
@@ -23,13 +24,27 @@ static int resource_is_attached(
 		resource->path, resource_mode_name(member->mode));
 }
 
-static int resource_add(struct domain_lock *domain, const struct resource *resource,
+/* What is locked may hang on the name, too: of another one than it has the driver finds out. */
+static bool resource_has_name(const struct domain_lock *domain, const struct resource *resource)
+{
+	return str_equal(resource_set_find(&domain->resources, resource)->path, resource->path);
+}
+
+static int resource_add(struct domain_lock *domain, const struct resource *like,
 	struct resource_set *added, struct error *err)
 {
+	struct resource other_name = *like; /* shallow: for the call */
+	const struct resource *resource = like;
 	int ret = resource_is_attached(domain, resource, err);
 
-	if (ret != 0)
-		return ret < 0 ? ret : 0;
+	if (ret < 0)
+		return ret;
+	if (ret == 1 && resource_has_name(domain, resource))
+		return 0;
+	if (ret == 1) {
+		other_name.id = (struct resource_identity){ 0 };
+		resource = &other_name;
+	}
 	/* first the note, so that whatever was added can be taken away again */
 	ret = resource_set_add(added, resource, NULL);
 	if (ret == 0)

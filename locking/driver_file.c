@@ -131,7 +131,7 @@ static void images_wait_for_tick(const struct file_locks *locks)
 	for (i = 0; i < locks->n; i++) {
 		const struct file_image *image = &locks->images[i];
 
-		if (image->armed && file_image_has_stamp(image) &&
+		if (image->n_armed && file_image_has_stamp(image) &&
 			image->resource.mode == RESOURCE_EXCLUSIVE)
 			stamp_wait_for_tick(image->places[0].life);
 	}

@@ -25,11 +25,8 @@ static void marks_clear(struct file_locks *locks)
 {
 	size_t i;
 
-	for (i = 0; i < locks->n; i++) {
-		locks->images[i].opened_now = false;
-		locks->images[i].taken_now = false;
-		locks->images[i].duplicate = false;
-	}
+	for (i = 0; i < locks->n; i++)
+		file_image_begin(&locks->images[i]);
 }
 
 static int images_open(struct file_locks *locks, struct error *err)
@@ -80,7 +77,7 @@ static int images_take(struct file_locks *locks, struct file_image **busy, struc
 	for (i = 0; i < locks->n; i++) {
 		struct file_image *image = &locks->images[i];
 
-		if (image->held || image->duplicate)
+		if (file_image_is_complete(image) || image->duplicate)
 			continue;
 		ret = image_prepare(locks, image, err);
 		if (ret == 0)
@@ -88,7 +85,7 @@ static int images_take(struct file_locks *locks, struct file_image **busy, struc
 		if (ret == LOCK_BUSY)
 			ret = file_locks_judge_busy(locks, image, err);
 		image->taken_now = ret == 0;
-		if (ret == 0 && file_image_is_device(image))
+		if (ret == 0 && file_image_is_device(image) && !image->n_held_before)
 			ret = file_device_check_claim(image, err);
 		if (ret != 0) {
 			*busy = image;
@@ -104,11 +101,11 @@ static void images_untake(struct file_locks *locks)
 
 	for (i = 0; i < locks->n; i++) {
 		if (locks->images[i].taken_now)
-			file_image_drop(&locks->images[i], NULL);
+			file_image_untake(&locks->images[i]);
 	}
 }
 
-/* What this attempt opened is opened anew by the next: the names may change meanwhile. */
+/* What this attempt found is found anew by the next: the names may change meanwhile. */
 static void images_close(struct file_locks *locks)
 {
 	size_t i;
@@ -116,6 +113,7 @@ static void images_close(struct file_locks *locks)
 	for (i = 0; i < locks->n; i++) {
 		struct file_image *image = &locks->images[i];
 
+		file_image_forget(image);
 		if (!image->opened_now)
 			continue;
 		file_image_close(image);
@@ -183,9 +181,9 @@ static int64_t conflict_fill(
 {
 	int verdict;
 
-	/* state files know a disk by what it is, whichever of its places is locked */
+	/* state files know a disk by what it is, whichever of its places is locked; ours, too */
 	*conflict = (struct lock_conflict){ .id = busy->places[busy->busy_place].id };
-	if (busy->resource.kind == RESOURCE_DISK)
+	if (busy->resource.kind == RESOURCE_DISK && !busy->n_held_before)
 		conflict->id = busy->resource.id;
 	snprintf(conflict->path, sizeof(conflict->path), "%s", busy->resource.path);
 	file_rights_enter(&locks->rights, NULL);

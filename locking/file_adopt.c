@@ -169,10 +169,11 @@ static int image_copy(
 	if (code < 0)
 		return code;
 	image.places[0].id = resource.id;
-	image.held = image.armed = entry->hold != SAVED_FREE;
+	image.held = entry->hold != SAVED_FREE;
 	image.skipped = entry->hold == SAVED_SKIPPED;
 	for (i = 0; i < entry->n_places && code == 0; i++)
 		code = image_copy_place(&image, &entry->places[i]);
+	image.n_armed = image.held ? image.n_places : 0;
 	if (code < 0)
 		file_image_finish(&image);
 	else

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "locking/file_image.h"
 
@@ -38,11 +40,12 @@ static int records_write(struct file_image *image, struct record *record, struct
 	size_t i;
 	int ret = 0;
 
-	for (i = 0; i < image->n_places && ret >= 0; i++) {
+	for (i = image->n_armed; i < image->n_places && ret >= 0; i++) {
 		struct file_place *place = &image->places[i];
 
 		if (place->kind == FILE_PLACE_BACKING)
 			continue;
+		free(take_ptr(place->record)); /* of an attempt that failed */
 		if (place->use == FILE_USE_PART_WRITER)
 			ret = file_record_mark_part(
 				file_place_record_home(place), &record->owner, err);
@@ -64,7 +67,7 @@ static int records_mark(struct file_image *image, const struct lock_owner *owner
 	size_t i;
 	int ret = 0;
 
-	for (i = 0; i < image->n_places && ret >= 0 && !image->skipped; i++) {
+	for (i = image->n_armed; i < image->n_places && ret >= 0 && !image->skipped; i++) {
 		struct file_place *place = &image->places[i];
 
 		if (!file_place_is_lock_file(place))
@@ -84,7 +87,7 @@ int file_image_arm(struct file_image *image, const struct lock_owner *owner, str
 	struct record record = { .id = image->resource.id, .owner = *owner };
 	int ret;
 
-	if (!image->held || image->armed)
+	if (!image->held || image->n_armed == image->n_places)
 		return 0;
 	if (image->resource.mode == RESOURCE_EXCLUSIVE) {
 		record.since = clock_realtime_s();
@@ -98,6 +101,6 @@ int file_image_arm(struct file_image *image, const struct lock_owner *owner, str
 		if (ret < 0)
 			return ret;
 	}
-	image->armed = true;
+	image->n_armed = image->n_places;
 	return 0;
 }

@@ -2,8 +2,10 @@
 #include "locking/file_image.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "locking/file_device.h"
 #include "locking/lock_conflict.h"
 
@@ -52,6 +54,30 @@ void file_image_close(struct file_image *image)
 		file_place_finish(&image->places[--image->n_places]);
 }
 
+void file_image_begin(struct file_image *image)
+{
+	image->n_held_before = image->held ? image->n_places : 0;
+	image->n_spellings_before = image->spellings.n;
+	image->opened_now = false;
+	image->taken_now = false;
+	image->duplicate = false;
+}
+
+bool file_image_is_complete(const struct file_image *image)
+{
+	return image->held && image->spellings.n == image->n_spellings_before;
+}
+
+void file_image_forget(struct file_image *image)
+{
+	struct strv *names = &image->spellings;
+
+	for (; names->n > image->n_spellings_before; names->n--)
+		free(take_ptr(names->items[names->n - 1]));
+	while (image->held && image->n_places > image->n_held_before)
+		file_place_finish(&image->places[--image->n_places]);
+}
+
 int file_image_open(struct file_image *image, struct error *err)
 {
 	struct file_place *place = &image->places[0];
@@ -96,19 +122,19 @@ static int take_failed(const struct file_place *place, int code, struct error *e
 	return error_status(err, error_set(err, code, "lock %s: %s", path, strerror(-code)), 71);
 }
 
-/* All of them, or none. */
+/* All of them that were not held before, or none. */
 static int places_take(struct file_image *image, struct error *err)
 {
 	struct error opening = { 0 };
-	size_t i, taken;
+	size_t i, taken, first = image->n_held_before;
 	int ret = 0;
 
-	for (taken = 0; taken < image->n_places; taken++) {
+	for (taken = first; taken < image->n_places; taken++) {
 		ret = file_place_take(&image->places[taken], &opening);
 		if (ret != 0)
 			break;
 	}
-	for (i = 0; ret != 0 && i < taken; i++)
+	for (i = first; ret != 0 && i < taken; i++)
 		file_place_drop(&image->places[i]);
 	if (ret == FILE_PLACE_REPLACED) {
 		file_place_close(&image->places[taken]);
@@ -140,6 +166,16 @@ int file_image_take(struct file_image *image, struct error *err)
 	return ret;
 }
 
+void file_image_untake(struct file_image *image)
+{
+	size_t i;
+
+	for (i = image->n_held_before; i && i < image->n_places; i++)
+		file_place_drop(&image->places[i]);
+	if (!image->n_held_before)
+		file_image_drop(image, NULL);
+}
+
 void file_image_retake(struct file_image *image)
 {
 	size_t i;
@@ -163,7 +199,7 @@ int file_image_drop(struct file_image *image, struct error *err)
 		return error_set(err, ret, "unlock %s: %s", image->resource.path, strerror(-ret));
 	}
 	image->held = false;
-	image->armed = false;
+	image->n_armed = 0;
 	return 0;
 }
 

@@ -20,13 +20,15 @@ struct file_image {
 	struct file_place places[FILE_PLACES_MAX];
 	size_t n_places;
 	bool held;
-	bool skipped; /* held in name only: a reader, and no lock is possible */
-	bool armed;
+	bool skipped;   /* held in name only: a reader, and no lock is possible */
+	size_t n_armed; /* of its places, the first ones; 0: it is not armed */
 
 	bool reopened; /* a place has been opened anew: QEMU has only the old description of it */
 
 	/* of the acquire that is going on */
-	size_t busy_place; /* that somebody else has */
+	size_t busy_place;    /* that somebody else has */
+	size_t n_held_before; /* of its places, the first ones */
+	size_t n_spellings_before;
 	struct resource_identity id_before;
 	bool opened_now;
 	bool taken_now;
@@ -41,6 +43,16 @@ void file_image_finish(struct file_image *image); /* closes */
 bool file_image_is_open(const struct file_image *image);
 void file_image_close(struct file_image *image);
 
+/* Note as what it has names, spellings and locks, for the three that follow. */
+void file_image_begin(struct file_image *image);
+
+/* Is there nothing to take? (It may have been given another name since it was held.) */
+bool file_image_is_complete(const struct file_image *image);
+
+/* Give back what was taken since; forget what was found since, closing it. */
+void file_image_untake(struct file_image *image);
+void file_image_forget(struct file_image *image);
+
 /*
  * Open a disk's image with the rights of this thread, and learn the identity.
  *
@@ -52,11 +64,11 @@ int file_image_open(struct file_image *image, struct error *err);
 int file_image_open_places(struct file_image *image, struct error *err);
 
 /*
- * Take all places, or none.
+ * Take all places that were not held before, or none.
  *
  * Returns 0; LOCK_BUSY with @image->busy_place; FILE_PLACE_REPLACED (the place that it
- * was is closed: open it again); or -errno with a sentence. Unless 0 nothing is
- * held.
+ * was is closed: open it again); or -errno with a sentence. Unless 0 no more is
+ * held than before.
  */
 int file_image_take(struct file_image *image, struct error *err);
 
@@ -66,7 +78,10 @@ int file_image_drop(struct file_image *image, struct error *err);
 /* All of it again, which was dropped a moment ago; a place that another has got is lost. */
 void file_image_retake(struct file_image *image);
 
-/* Raise the generation, if it is held and exclusive and not armed yet. 0 or -errno. */
+/*
+ * Raise the generation in those places that are not armed yet, if it is held and
+ * exclusive. 0 or -errno.
+ */
 int file_image_arm(struct file_image *image, const struct lock_owner *owner, struct error *err);
 
 /* Are all places locked as we believe? 0, LOCK_LOST or -errno, with a sentence. */

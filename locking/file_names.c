@@ -5,6 +5,17 @@
 
 /* Names of one file become one image. */
 
+static int spelling_add(struct file_image *image, const char *path)
+{
+	size_t i;
+
+	for (i = 0; i < image->spellings.n; i++) {
+		if (str_equal(image->spellings.items[i], path))
+			return 0;
+	}
+	return str_equal(image->resource.path, path) ? 0 : strv_add(&image->spellings, path);
+}
+
 /* Of two names of one file the stronger use counts. */
 static int pair_judge(struct file_image *a, struct file_image *b, struct error *err)
 {
@@ -19,7 +30,7 @@ static int pair_judge(struct file_image *a, struct file_image *b, struct error *
 			drop->resource.path, resource_mode_name(keep->resource.mode),
 			keep->resource.path);
 	drop->duplicate = true;
-	return strv_add(&keep->spellings, drop->resource.path);
+	return spelling_add(keep, drop->resource.path);
 }
 
 int file_locks_join_names(struct file_locks *locks, struct error *err)

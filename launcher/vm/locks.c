@@ -91,22 +91,6 @@ void locks_unlock(struct vm *vm)
 
 /* Take again. */
 
-/* Of what QEMU has, that whose lock file had to be opened anew. 0 or -ENOMEM. */
-static int add_reopened(struct domain_lock *domain, struct resource_set *images)
-{
-	const struct resource_set *all = domain_lock_resources(domain);
-	struct lock_status status;
-	size_t i;
-	int ret = 0;
-
-	for (i = 0; ret == 0 && i < all->n; i++) {
-		if (domain_lock_resource_status(domain, &all->items[i], &status) == 0 &&
-			status.reopened)
-			ret = resource_set_add(images, &all->items[i], NULL);
-	}
-	return ret;
-}
-
 static int run_lock(struct locks_job *job, struct error *err)
 {
 	int ret;
@@ -115,7 +99,7 @@ static int run_lock(struct locks_job *job, struct error *err)
 	if (ret != 0)
 		return ret;
 	job->lost_fd = domain_lock_lost_fd(job->vm->domain);
-	job->lines_result = add_reopened(job->vm->domain, &job->images);
+	job->lines_result = plant_add_reopened(job->vm->domain, &job->images);
 	if (job->lines_result == 0)
 		job->lines_result = life_lines_copy(job->vm->domain, &job->images, &job->lines);
 	return 0;
@@ -184,22 +168,6 @@ static void plant_new(struct locks_job *job)
 		plant(job->vm, &job->images, &job->lines, on_new_planted, job->vm);
 }
 
-/*
- * QEMU has an old description of these, if any: until they are planted they are
- * missing, also where this attempt is given up and it is the next that plants.
- */
-static void note_missing(struct vm *vm, const struct resource_set *images)
-{
-	struct resource *member;
-	size_t i;
-
-	for (i = 0; i < images->n; i++) {
-		member = resource_set_find(&vm->in_qemu, &images->items[i]);
-		if (member)
-			resource_set_remove(&vm->in_qemu, member);
-	}
-}
-
 static void done_lock(struct locks_job *job, int result, const struct error *err)
 {
 	struct vm *vm = job->vm;
@@ -211,7 +179,7 @@ static void done_lock(struct locks_job *job, int result, const struct error *err
 		vm_post(vm, SUP_EV_REFUSED);
 		return;
 	}
-	note_missing(vm, &job->images);
+	plant_note_missing(vm, &job->images);
 	loss_watch(vm, job->lost_fd);
 	vm_post(vm, vm->unchecked ? SUP_EV_ACQUIRED_NEW : SUP_EV_ACQUIRED);
 	if (vm->unchecked && (vm->sup == SUP_CHECKING || vm->sup == SUP_RUNNING))

@@ -101,6 +101,29 @@ static int find_new(const struct domain_lock *domain, const struct resource_set 
 	return code;
 }
 
+/* Copy what QEMU is to have, and make job->images those that it is of. */
+static int copy_lines(struct locks_job *job)
+{
+	struct domain_lock *domain = job->vm->domain;
+	const struct resource_set *all = domain_lock_resources(domain);
+	struct resource_set named = job->images;
+	const struct resource *member;
+	size_t i;
+	int ret = 0;
+
+	job->images = (struct resource_set){ 0 };
+	for (i = 0; ret == 0 && i < named.n; i++) {
+		/* none: it was another name of one that has it now */
+		member = resource_set_find(all, &named.items[i]);
+		if (member)
+			ret = resource_set_add(&job->images, member, NULL);
+	}
+	resource_set_finish(&named);
+	if (ret == 0)
+		ret = plant_add_reopened(domain, &job->images);
+	return ret < 0 ? ret : life_lines_copy(domain, &job->images, &job->lines);
+}
+
 static int run_attach(struct locks_job *job, struct error *err)
 {
 	_cleanup_(resource_set_finish) struct resource_set added = { 0 };
@@ -115,7 +138,7 @@ static int run_attach(struct locks_job *job, struct error *err)
 		return ret;
 	ret = take_stock(job, err);
 	if (ret == 0 && domain_lock_state(domain) == DOMAIN_LOCK_HELD) {
-		ret = life_lines_copy(domain, &job->images, &job->lines);
+		ret = copy_lines(job);
 		if (ret < 0)
 			error_set(err, ret, "copy the lock for QEMU: %s", strerror(-ret));
 	}
@@ -146,6 +169,9 @@ static void on_planted(void *data, int result, const char *words)
 
 	if (result != 0) { /* a lock that does not live as long as QEMU is none */
 		log_warning("cannot plant a lock in QEMU: %s", words);
+		/* of what it had before, another name's lock file: the next resume tries again */
+		plant_note_missing(attaching->vm, &attaching->images);
+		attaching->vm->unchecked = true;
 		locks_detach(attaching->vm, &attaching->added, NULL, NULL);
 	}
 	attaching->fn(attaching->data, &outcome);

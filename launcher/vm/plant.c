@@ -152,6 +152,33 @@ int plant_missing(struct vm *vm, const struct resource_set *resources, struct re
 	return code;
 }
 
+int plant_add_reopened(struct domain_lock *domain, struct resource_set *images)
+{
+	const struct resource_set *all = domain_lock_resources(domain);
+	struct lock_status status;
+	size_t i;
+	int ret = 0;
+
+	for (i = 0; ret == 0 && i < all->n; i++) {
+		if (domain_lock_resource_status(domain, &all->items[i], &status) == 0 &&
+			status.reopened)
+			ret = resource_set_add(images, &all->items[i], NULL);
+	}
+	return ret;
+}
+
+void plant_note_missing(struct vm *vm, const struct resource_set *images)
+{
+	struct resource *member;
+	size_t i;
+
+	for (i = 0; i < images->n; i++) {
+		member = resource_set_find(&vm->in_qemu, &images->items[i]);
+		if (member)
+			resource_set_remove(&vm->in_qemu, member);
+	}
+}
+
 void plant_forget(struct vm *vm, const struct resource *resource)
 {
 	struct resource *member = resource_set_find(&vm->in_qemu, resource);

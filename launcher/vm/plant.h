@@ -33,6 +33,18 @@ int life_lines_copy(
 int plant_missing(struct vm *vm, const struct resource_set *resources, struct resource_set *ret);
 
 /*
+ * Add those of which QEMU has an old description, if any: a lock file of theirs had
+ * to be opened anew, or is one of another name. On the lock thread.
+ *
+ * Returns 0 or -ENOMEM.
+ */
+int plant_add_reopened(struct domain_lock *domain, struct resource_set *images);
+
+/* Until they are planted they are missing, also where this attempt fails and the next one plants.
+ */
+void plant_note_missing(struct vm *vm, const struct resource_set *images);
+
+/*
  * Plant them all.
  *
  * @resources	whose they are; remembered

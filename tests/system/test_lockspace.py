@@ -116,6 +116,32 @@ class QemusUser(Shared):
         self.assertEqual(vm.wait_end(), 0, vm.err)
 
 
+class OtherNames(Shared):
+    def test_of_an_attached_disk_have_their_lock_files_too(self):
+        disk = self.guest("writer")
+        vm = self.here("vm", *self.drive(disk))
+        for kind, other in (("disk", self.dir / "hard.img"), ("image", self.dir / "soft.img")):
+            with self.subTest(kind):
+                if kind == "disk":
+                    os.link(disk, other)
+                else:
+                    other.symlink_to(disk)
+                self.does("attach", "vm", kind, other)
+                self.assert_held(self.lock_file(other))
+                self.assertIn(locks.BYTE, {lock.start for lock in procfs.fd_locks(vm.qemu, self.lock_file(other))},
+                              "the lock must outlive the supervisor")
+                self.assertEqual(len(vm.status()["resources"]), 1)
+        self.does("pause", "vm")
+        self.assert_free(self.lock_file(self.dir / "hard.img"))
+        self.does("resume", "vm")
+        for name in ("hard.img", "soft.img"):
+            self.assert_held(self.lock_file(self.dir / name))
+        qemu = vm.kill_supervisor()
+        self.assertEqual(locks.seen(self.lock_file(self.dir / "hard.img"), locks.BYTE), locks.WRITE)
+        self.kill(qemu)
+        wait_for("QEMU's death frees nothing", lambda: locks.is_free(self.lock_file(self.dir / "hard.img")))
+
+
 class SharedWriters(Shared):
     def test_have_no_record_and_are_named_by_their_state(self):
         disk = self.guest("halt")
