@@ -4,7 +4,25 @@
 #include "base/log.h"
 #include "launcher/vm/locks_job.h"
 
+/* While it cannot be told there is no other event: it may have gone. */
+#define AGAIN_FIRST_MS 1000
+#define AGAIN_LAST_MS  60000
+
 static void wait_for_news(struct vm *vm);
+static void look_again(uv_timer_t *timer);
+
+static void look_later(struct vm *vm, const char *why)
+{
+	uint64_t wait_ms = vm->loss_wait_ms * 2;
+
+	if (!vm->loss_wait_ms)
+		log_warning("%s; it is looked at again until that is known", why);
+	if (!wait_ms)
+		wait_ms = AGAIN_FIRST_MS;
+	vm->loss_wait_ms = wait_ms < AGAIN_LAST_MS ? wait_ms : AGAIN_LAST_MS;
+	uv_timer_start(&vm->loss_again, look_again, vm->loss_wait_ms, 0);
+	wait_for_news(vm);
+}
 
 static int run_verify(struct locks_job *job, struct error *err)
 {
@@ -15,25 +33,39 @@ static void done_verify(struct locks_job *job, int result, const struct error *e
 {
 	struct vm *vm = job->vm;
 
-	/* what cannot be looked at is looked at again before the next 'cont' */
 	if (result == LOCK_LOST && supervisor_state_is_held(vm->sup)) {
 		log_error("%s", err->text);
 		vm_set_cause(vm, CAUSE_LOCK_LOST, err->text);
 		vm_post(vm, SUP_EV_LOCK_LOST);
-	} else {
+	} else if (result < 0 && supervisor_state_is_held(vm->sup)) {
+		look_later(vm, err->text);
+	} else { /* what is not held now is looked at before the next 'cont' */
+		if (result == 0 && vm->loss_wait_ms)
+			log_notice("it could be looked at: its locks are still ours");
+		vm->loss_wait_ms = 0;
 		wait_for_news(vm);
 	}
 }
 
-static void on_news(uv_poll_t *poll, int status, int events)
+static void look(struct vm *vm)
 {
-	struct vm *vm = poll->data;
 	struct locks_job job = { .vm = vm, .run = run_verify, .done = done_verify };
 
-	(void)status, (void)events;
-	uv_poll_stop(poll); /* until the verify has read it */
+	uv_poll_stop(&vm->loss); /* until the verify has read it */
+	uv_timer_stop(&vm->loss_again);
 	if (locks_job_submit(&job) < 0)
-		log_error("whether a lock is lost is not known: out of memory");
+		look_later(vm, "whether a lock is lost is not known: out of memory");
+}
+
+static void look_again(uv_timer_t *timer)
+{
+	look(timer->data);
+}
+
+static void on_news(uv_poll_t *poll, int status, int events)
+{
+	(void)status, (void)events;
+	look(poll->data);
 }
 
 static void wait_for_news(struct vm *vm)
@@ -49,7 +81,8 @@ void loss_watch(struct vm *vm, int lost_fd)
 		log_warning("a loss of its locks is noticed only when it goes on");
 		return;
 	}
+	uv_timer_init(&vm->loop, &vm->loss_again);
 	vm->lost_fd = lost_fd;
-	vm->loss.data = vm;
+	vm->loss.data = vm->loss_again.data = vm;
 	wait_for_news(vm);
 }

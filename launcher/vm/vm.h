@@ -64,6 +64,8 @@ struct vm {
 	bool broken_untold; /* that its monitor broke has not been said yet */
 	int lost_fd;        /* the lock object's, watched by @loss; -1: none */
 	uv_poll_t loss;
+	uv_timer_t loss_again;    /* what was lost could not be looked at: another try */
+	uint64_t loss_wait_ms;    /* before that one; 0: the last look told */
 	uv_timer_t lock_deadline; /* of taking the locks */
 	uint64_t lock_token;      /* of the save that counts; an older one is passed over */
 

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
@@ -14,7 +15,8 @@
  * file named after them ("lock", "unlock", "probe", "read", "xattr"), and leave a file
  * "NAME.waits" when they begin to. No descriptor is duplicated while there is a
  * file "no-dup", no lock is possible while there is a file "no-locks", and none is
- * taken, though all say yes, while there is a file "lying-locks". The monotonic clock is an hour
+ * taken, though all say yes, while there is a file "lying-locks"; no name can be looked at
+ * by lstat() while there is a file "no-look". The monotonic clock is an hour
  * ahead as soon as there is a file "late" (two: "later"), so that deadlines can be met without
  * waiting.
  */
@@ -91,6 +93,32 @@ int hook_fcntl(int fd, int command, void *argument)
 int hook_fcntl64(int fd, int command, void *argument)
 {
 	return pass_fcntl("fcntl64", fd, command, argument);
+}
+
+/* Of the same structure on 64 bits; which of them is meant depends on the build, too. */
+EXPORT int hook_lstat(const char *path, struct stat *info) __asm__("lstat");
+EXPORT int hook_lstat64(const char *path, struct stat *info) __asm__("lstat64");
+
+static int pass_lstat(const char *symbol, const char *path, struct stat *info)
+{
+	int (*next)(const char *, struct stat *) = dlsym(RTLD_NEXT, symbol);
+
+	if (is_there("no-look")) {
+		leave_note("no-look");
+		errno = EIO;
+		return -1;
+	}
+	return next(path, info);
+}
+
+int hook_lstat(const char *path, struct stat *info)
+{
+	return pass_lstat("lstat", path, info);
+}
+
+int hook_lstat64(const char *path, struct stat *info)
+{
+	return pass_lstat("lstat64", path, info);
 }
 
 EXPORT int fsetxattr(int fd, const char *name, const void *value, size_t size, int flags)

@@ -295,5 +295,41 @@ class PastItsDeadline(SlowTest):
         self.assert_nothing_left(vm)
 
 
+class CannotBeLookedAt(SlowTest):
+    """The storage of a lock file fails: that is no loss, and no proof that there is none."""
+
+    def blind(self):
+        space = self.dir / "lockspace"
+        space.mkdir(mode=0o700)
+        vm = self.one_disk(options=["--lockspace", space], env=self.preloaded)
+        self.hang("no-look")
+        (space / "news").touch()
+        (space / "news").unlink()
+        wait_for("no warning", lambda: "it is looked at again" in vm.err)
+        return vm, space
+
+    def test_what_went_meanwhile_is_found_when_it_can_be(self):
+        vm, space = self.blind()
+        for what, happen in (("news", lambda: next(space.iterdir()).unlink()), ("no news", lambda: None)):
+            with self.subTest(what):
+                (self.slow / "no-look.waits").unlink()
+                happen()
+                self.wait_hanging("no-look")
+        self.assertEqual(vm.status()["lock_state"], "held")
+        self.go_on()
+        vm.wait_state(lock="lost")
+        self.wait_frozen(vm)
+        self.assert_says("was removed or replaced", vm.err)
+
+    def test_it_is_told_once_and_its_end_is_the_end_of_it(self):
+        vm, _ = self.blind()
+        (self.slow / "no-look.waits").unlink()
+        self.wait_hanging("no-look")
+        self.go_on()
+        wait_for("no end of it", lambda: "are still ours" in vm.err)
+        self.assertEqual(vm.err.count("it is looked at again"), 1, vm.err)
+        self.assertEqual(vm.status()["lock_state"], "held")
+
+
 if __name__ == "__main__":
     main()
