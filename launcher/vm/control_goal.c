@@ -12,6 +12,7 @@ struct waiting {
 	struct qmp_request *request;
 	enum goal goal;
 	unsigned tried;
+	bool has_waited; /* for an acquire that others have asked for, not like him */
 	void (*then)(struct vm *vm, struct qmp_request *request);
 	struct waiting *next;
 };
@@ -51,6 +52,28 @@ static bool is_forced(const struct waiting *waiting)
 		       json_object_get(qmp_request_arguments(waiting->request), "force-stale"));
 }
 
+/*
+ * What is under way and late serves who asks for the same. Who insists waits for it
+ * once, and asks anew if it was refused; what somebody has insisted on serves nobody
+ * who has not. True: he may go on.
+ */
+static bool judge_late(struct vm *vm, struct waiting *waiting, unsigned tried)
+{
+	if (vm->sup != SUP_UNDOING || is_forced(waiting) == vm->forced_now) {
+		waiting->tried = tried;
+		return true;
+	}
+	if (vm->forced_now)
+		fail(vm, waiting,
+			"a resume by force takes too long and will be undone: resume it when "
+			"'vmlatch status' says that its locks are released");
+	else if (waiting->has_waited)
+		fail(vm, waiting, NULL);
+	else
+		return waiting->has_waited = true;
+	return false;
+}
+
 /* True: it has been answered (or will be by its then()), and is done with. */
 static bool advance(struct vm *vm, struct waiting *waiting)
 {
@@ -63,7 +86,8 @@ static bool advance(struct vm *vm, struct waiting *waiting)
 	case GOAL_POST:
 		if (vm->n_pending)
 			return false; /* that may change the state: its turn comes behind it */
-		waiting->tried = tried;
+		if (!judge_late(vm, waiting, tried))
+			return true;
 		vm->force_stale = is_forced(waiting);
 		vm_post(vm, step.event);
 		return false;

@@ -215,6 +215,7 @@ void locks_lock(struct vm *vm)
 		.force_stale = vm->force_stale,
 	};
 
+	vm->forced_now = vm->force_stale;
 	if (vm->force_stale)
 		log_warning("resumed by force: nobody checks whether somebody else has written to "
 			    "its disks meanwhile");

@@ -274,6 +274,56 @@ class PastItsDeadline(SlowTest):
             second.answer()
         self.assertEqual(vm.status()["lock_state"], "acquiring", "it hangs all the while")
 
+    def late_acquire(self, vm, **arguments):
+        """It hangs, and whoever has asked has been told so."""
+        self.hang("lock")
+        with self.control("vm") as client:
+            client.send("vmlatch-acquire", **arguments)
+            self.wait_hanging("lock")
+            vm.wait_state(lock="acquiring")
+            self.pass_deadline()
+            with self.assertRaisesRegex(QmpError, "does not answer"):
+                client.answer()
+
+    def ask_beside(self, command, **arguments):
+        """A client whose question has been looked at, if not answered."""
+        client = self.control("vm")
+        client.send(command, **arguments)
+        with self.control("vm") as other:
+            other.command("vmlatch-status")
+        return client
+
+    def test_who_insists_then_is_not_served_by_a_refusal_for_who_did_not(self):
+        vm = self.released()
+        self.write_to(vm.disk)
+        self.late_acquire(vm)
+        forced = self.ask_beside("vmlatch-acquire", **{"force-stale": True})
+        self.go_on()
+        forced.answer()
+        vm.wait_state(run="paused", lock="held")
+        self.assertEqual(vm.err.count("resumed by force"), 1)
+
+    def test_who_insists_then_waits_no_longer_than_others(self):
+        vm = self.released()
+        self.late_acquire(vm)
+        forced = self.ask_beside("vmlatch-acquire", **{"force-stale": True})
+        self.pass_deadline("later")
+        with self.assertRaisesRegex(QmpError, "does not answer"):
+            forced.answer()
+        self.go_on()
+        vm.wait_state(run="paused", lock="released")
+        self.assertNotIn("resumed by force", vm.err)
+
+    def test_who_does_not_insist_is_not_served_by_what_somebody_insisted_on(self):
+        vm = self.released()
+        self.write_to(vm.disk)
+        self.late_acquire(vm, **{"force-stale": True})
+        with self.control("vm") as other, self.assertRaisesRegex(QmpError, "by force takes too long"):
+            other.command("cont")
+        self.go_on()
+        vm.wait_state(run="paused", lock="released")
+        self.assertEqual(vm.fake.commands().count("cont"), 1, "the one of the start")
+
     def test_it_is_a_lock_failure_for_poweroff(self):
         vm = self.released(options=("--on-lock-failure", "poweroff"))
         self.resuming(vm)
