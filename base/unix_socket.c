@@ -6,14 +6,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 
-#define BACKLOG 16
+#define BACKLOG          16
+#define LOCK_PATIENCE_MS 1000
+#define LOCK_PAUSE_MS    5
 
 struct address {
 	struct sockaddr_un un;
@@ -31,6 +35,16 @@ static int too_long(const char *name, struct error *err)
 		sizeof(((struct sockaddr_un *)0)->sun_path) - 1);
 }
 
+/* NULL: no memory. */
+static char *parent_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (!slash)
+		return strdup(".");
+	return strndup(path, slash == path ? 1 : slash - path);
+}
+
 static int address_find(const char *path, struct address *ret, struct error *err)
 {
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
@@ -45,7 +59,7 @@ static int address_find(const char *path, struct address *ret, struct error *err
 	}
 	if (!slash)
 		return too_long(path, err);
-	parent = strndup(path, slash == path ? 1 : slash - path);
+	parent = parent_of(path);
 	if (!parent)
 		return error_set(err, -ENOMEM, "out of memory");
 	dir = open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -134,9 +148,32 @@ static int listen_at(
 	return take_fd(&fd);
 }
 
+/*
+ * One at a time: of two who find a socket of the dead the second would take away what
+ * the first has made in its place, and so would who comes between bind and listen.
+ * Who cannot have the lock (no right to read the directory, or somebody keeps it)
+ * goes on without: nobody else shall be able to hinder a start.
+ *
+ * Returns the descriptor that holds it, or -1.
+ */
+static int directory_lock(const char *path)
+{
+	int64_t deadline = clock_monotonic_ms() + LOCK_PATIENCE_MS;
+	_cleanup_(freep) char *parent = parent_of(path);
+	int fd = parent ? open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+
+	while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK || clock_monotonic_ms() >= deadline)
+			break;
+		clock_sleep_ms(LOCK_PAUSE_MS);
+	}
+	return fd;
+}
+
 int unix_socket_listen(const char *path, struct unix_socket_file *made, struct error *err)
 {
 	_cleanup_(address_finish) struct address address = { .dir = -1 };
+	_cleanup_(closep) int lock = directory_lock(path);
 	int ret;
 
 	ret = address_find(path, &address, err);

@@ -19,7 +19,8 @@ struct unix_socket_file {
 
 /*
  * Listen at @path (mode 0600 from birth, close-on-exec). A socket there that
- * nobody listens at any more is replaced; anything else is -EADDRINUSE.
+ * nobody listens at any more is replaced; anything else is -EADDRINUSE. Of several
+ * who do this at the same time one gets it.
  *
  * @made	for unix_socket_remove(); may be NULL
  *

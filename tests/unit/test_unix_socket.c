@@ -8,15 +8,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/unix_socket.h"
+#include "tests/unit/fault.h"
 #include "tests/unit/rundir_support.h"
 
 static void a_socket_is_private_and_its_path_may_be_long(void **state)
@@ -84,6 +89,73 @@ static void only_what_was_made_is_removed(void **state)
 	unix_socket_remove(path, &other); /* and once more does no harm */
 }
 
+/* Two who start at once. The second begins before the first one's call of that name. */
+static struct {
+	pthread_t thread;
+	const char *path;
+	int listening;
+	atomic_bool ended;
+} second;
+
+static void *second_listens(void *unused)
+{
+	(void)unused;
+	second.listening = unix_socket_listen(second.path, NULL, NULL);
+	second.ended = true;
+	return NULL;
+}
+
+/* It is let go on as far as it comes; where it has to wait for us, that is no end. */
+static void second_starts(void)
+{
+	int64_t deadline = clock_monotonic_ms() + 200;
+
+	assert_int_equal(pthread_create(&second.thread, NULL, second_listens, NULL), 0);
+	while (!second.ended && clock_monotonic_ms() < deadline)
+		clock_sleep_ms(1);
+}
+
+static void of_two_at_once_one_gets_it_and_keeps_it(void **state)
+{
+	static const char *const before[] = { "socket", "bind", "listen" };
+	_cleanup_(freep) char *path = temporary_path(&place, "q");
+	struct error err = { 0 };
+	int ours, connected;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(before) / sizeof(before[0]); i++) {
+		closep(&(int){ unix_socket_listen(path, NULL, &err) }); /* of the dead */
+		assert_true(exists("q"));
+		second.path = path;
+		second.ended = false;
+		fault_before(before[i], 0, second_starts);
+		ours = unix_socket_listen(path, NULL, &err);
+		fault_always(NULL, 0);
+		assert_int_equal(pthread_join(second.thread, NULL), 0);
+		assert_int_equal(ours < 0 ? ours : second.listening, -EADDRINUSE);
+		assert_int_equal((ours >= 0) + (second.listening >= 0), 1);
+		connected = unix_socket_connect(path, &err);
+		assert_true(connected >= 0);
+		close(connected);
+		close(ours >= 0 ? ours : second.listening);
+	}
+}
+
+static void who_keeps_the_directory_locked_hinders_nobody(void **state)
+{
+	_cleanup_(freep) char *path = temporary_path(&place, "q");
+	_cleanup_(freep) char *dir = temporary_path(&place, ".");
+	_cleanup_(closep) int locked = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_(closep) int ours = -1;
+	struct error err = { 0 };
+
+	(void)state;
+	assert_int_equal(flock(locked, LOCK_EX), 0);
+	ours = unix_socket_listen(path, NULL, &err);
+	assert_true(ours >= 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rundir_set_up, rundir_tear_down)
 
 int main(void)
@@ -92,6 +164,8 @@ int main(void)
 		TEST(a_socket_is_private_and_its_path_may_be_long),
 		TEST(a_file_in_the_way_of_a_socket_stays),
 		TEST(only_what_was_made_is_removed),
+		TEST(of_two_at_once_one_gets_it_and_keeps_it),
+		TEST(who_keeps_the_directory_locked_hinders_nobody),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
