@@ -13,7 +13,7 @@ static int status_of(const struct vm_entry *vm)
 {
 	if (vm->presence == VM_GONE)
 		return EXIT_STATUS_NOT_RUNNING;
-	if (vm->presence == VM_UNSUPERVISED || !vm->readable)
+	if (vm->presence == VM_UNSUPERVISED || !vm->readable || vm->outdated)
 		return EXIT_STATUS_UNKNOWN;
 	if (vm->state.frozen)
 		return EXIT_STATUS_NOT_RUNNING;

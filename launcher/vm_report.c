@@ -20,12 +20,12 @@ void vm_report_state(const struct vm_entry *vm, char *word, size_t size)
 {
 	if (vm->presence != VM_SUPERVISED)
 		snprintf(word, size, "%s", presences[vm->presence]);
-	else if (vm->readable && vm->state.frozen) /* whatever QEMU said last */
-		snprintf(word, size, "frozen");
-	else if (vm->readable)
-		str_printable(vm->state.run_state, word, size);
-	else
+	else if (!vm->readable || vm->outdated)
 		snprintf(word, size, "unknown");
+	else if (vm->state.frozen) /* whatever QEMU said last */
+		snprintf(word, size, "frozen");
+	else
+		str_printable(vm->state.run_state, word, size);
 }
 
 json_t *vm_report_json(const struct vm_entry *vm)
@@ -34,7 +34,7 @@ json_t *vm_report_json(const struct vm_entry *vm)
 
 	object = vm->readable ? vm_state_to_json(&vm->state) : json_pack("{s:s}", "name", vm->name);
 	json_object_set_new(object, "presence", json_string(presences[vm->presence]));
-	if (!vm->readable)
+	if (!vm->readable || vm->outdated)
 		json_object_set_new(object, "problem", json_string(vm->problem));
 	return object;
 }
@@ -137,6 +137,8 @@ void vm_report_text(const struct vm_entry *vm)
 		print_prospects(state);
 	if (vm->presence == VM_UNSUPERVISED)
 		print_line("note", "its supervisor died: what is said here was true then");
+	if (vm->outdated)
+		print_line("note", vm->problem);
 	print_end(state);
 	if (vm->presence != VM_GONE) {
 		print_process("QEMU", &state->qemu);

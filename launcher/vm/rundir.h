@@ -83,10 +83,14 @@ struct vm_entry {
 	char name[VM_NAME_SIZE];
 	enum vm_presence presence;
 	bool readable; /* @state is there */
+	bool outdated; /* and was true once: its supervisor cannot write a newer one */
 	struct vm_state state;
-	char problem[512]; /* why @state is not there */
+	char problem[512]; /* why @state is not there, or outdated */
 };
 void vm_entry_finish(struct vm_entry *entry);
+
+/* A state file of this mode is out of date: to say so needs no room. */
+#define RUNDIR_STATE_OUTDATED 0400
 
 /*
  * The VM of that name; of one that left only its end record this is @state.

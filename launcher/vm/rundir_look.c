@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -36,6 +37,20 @@ static int load_state(struct vm_entry *entry, int at, const char *file, const ch
 	return ret;
 }
 
+static void look_whether_outdated(struct vm_entry *entry, int dir)
+{
+	struct stat info;
+
+	if (fstatat(dir, STATE_FILE, &info, AT_SYMLINK_NOFOLLOW) < 0)
+		return;
+	entry->outdated = (info.st_mode & 07777) == RUNDIR_STATE_OUTDATED;
+	if (entry->outdated)
+		snprintf(entry->problem, sizeof(entry->problem),
+			"its supervisor cannot write %s (is there no room?): what is said here was "
+			"true once",
+			STATE_FILE);
+}
+
 static void look_into(struct vm_entry *entry, int dir)
 {
 	bool supervised = rundir_lock_is_held(dir);
@@ -43,6 +58,8 @@ static void look_into(struct vm_entry *entry, int dir)
 		supervised ? "it is just starting" : "its start came to nothing");
 	bool understood = ret == 0 || ret == -ENOENT;
 
+	if (supervised && ret == 0)
+		look_whether_outdated(entry, dir);
 	entry->presence = supervised ? VM_SUPERVISED : VM_GONE;
 	if (supervised || (understood && !(ret == 0 && vm_state_is_alive(&entry->state))))
 		return;

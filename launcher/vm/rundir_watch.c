@@ -16,9 +16,9 @@
 
 /*
  * IN_CLOSE_WRITE: a supervisor has the file "lock" open for writing until it
- * dies (inotify(7)).
+ * dies (inotify(7)). IN_ATTRIB: a state file that is out of date.
  */
-#define CHANGES (IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_MOVED_FROM | IN_CLOSE_WRITE)
+#define CHANGES (IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_MOVED_FROM | IN_CLOSE_WRITE | IN_ATTRIB)
 
 static int no_watch(struct error *err, const char *path)
 {

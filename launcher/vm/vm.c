@@ -150,7 +150,10 @@ static void on_save_again(uv_timer_t *timer)
 	vm_save_state(timer->data);
 }
 
-/* Room comes back without a word, and until the next change 'status' would tell of the past. */
+/*
+ * Room comes back without a word, and until the next change 'status' would tell of the
+ * past. Until then the old file says that it is old: the next one has its own mode.
+ */
 int vm_save_state(struct vm *vm)
 {
 	struct error err = { 0 };
@@ -162,6 +165,7 @@ int vm_save_state(struct vm *vm)
 		if (!uv_is_active((uv_handle_t *)&vm->save_timer))
 			log_warning(
 				"%s/%s is out of date: %s", vm->rundir->path, STATE_FILE, err.text);
+		fchmodat(vm->rundir->fd, STATE_FILE, RUNDIR_STATE_OUTDATED, 0);
 		uv_timer_start(&vm->save_timer, on_save_again, SAVE_AGAIN_MS, SAVE_AGAIN_MS);
 	} else {
 		uv_timer_stop(&vm->save_timer);

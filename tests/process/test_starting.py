@@ -343,6 +343,23 @@ class StateFile(FakeTest):
         self.assert_says("cannot be written", seen["held_because"])
         self.assertEqual(vm.err.count("is out of date"), 1, "it is said once")
 
+    def test_that_cannot_be_written_says_so_itself(self):
+        vm = self.one_disk()
+        self.does("status", "vm")
+        in_the_way = self.runtime / "vm" / f".state.json.{vm.pid}"  # of the new one: as if there were no room
+        in_the_way.mkdir()
+        vm.fake.tell("status paused", "event STOP")
+        wait_for("it is not told", lambda: "is out of date" in vm.err)
+        self.assert_says(r"\nvm +unknown +held", self.vmlatch("list").out)
+        told = self.vmlatch("status", "vm")
+        self.assertEqual(told.status, 4, told)
+        self.assert_says(r"vm: unknown, locks held\n(?s:.*)  note +its supervisor cannot write state.json", told.out)
+        self.assert_says("cannot write", self.json("list")[0]["problem"])
+        in_the_way.rmdir()
+        vm.wait_state(run="paused", lock="held")
+        self.assertEqual(self.vmlatch("status", "vm").status, 3)
+        self.assertNotIn("problem", self.json("list")[0])
+
     def test_says_deactivating_before_qemu_is_told(self):
         path, copy = self.disk("disk.raw"), self.dir / "copy.json"
         vm = self.running("vm", *self.drive(path), script=[

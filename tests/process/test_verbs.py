@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import struct
@@ -187,6 +188,25 @@ class Listing(Verbs):
             self.assertEqual(vms[0]["run-state"], "running")
             self.assertEqual([vm["presence"] for vm in vms], ["supervised"] * 2)
             self.assertEqual(vms[1]["problem"], "it is just starting")
+
+
+class Crowd(Verbs):
+    def test_of_a_thousand_vms_each_is_told_with_few_descriptors(self):
+        self.vm("web1")
+        state = json.loads((self.runtime / "web1" / "state.json").read_text())
+        for number in range(1000):
+            place = self.runtime / f"vm{number}"
+            place.mkdir(mode=0o700)
+            (place / "state.json").write_text(json.dumps(dict(state, name=place.name)))
+            (place / "lock").touch(mode=0o600)
+
+        def few():
+            resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32))
+
+        self.expect(0, r"NAME .*\n(vm\d+ +unsupervised +held .*\n){1000}web1 +running +held .*\n", "", "list",
+                    preexec_fn=few)
+        listed = json.loads(self.vmlatch("list", "--json", preexec_fn=few).stdout)
+        self.assertEqual(len({vm["name"] for vm in listed}), 1001)
 
 
 class Watch(Verbs):
