@@ -2,7 +2,9 @@
 #include "locking/file_lock.h"
 
 #include <errno.h>
+#include <linux/magic.h>
 #include <stdio.h>
+#include <sys/vfs.h>
 
 #include "base/clock.h"
 #include "locking/fdinfo.h"
@@ -182,7 +184,8 @@ int file_lock_look(int fd, enum resource_mode *ret, struct flock *lock)
 	return 1;
 }
 
-int file_lock_is_held(int fd, enum file_line line, enum file_use use)
+/* Of this process, as the kernel lists its locks. 1, 0 or -errno. */
+static int line_is_listed(int fd, off_t line, enum file_use use)
 {
 	char name[64], text[FDINFO_MAX];
 	int ret;
@@ -191,9 +194,46 @@ int file_lock_is_held(int fd, enum file_line line, enum file_use use)
 	ret = fdinfo_read(AT_FDCWD, name, text);
 	if (ret < 0)
 		return ret;
-	if (fdinfo_lock_type(text, line_bytes[line]) != uses[use].type)
+	if (fdinfo_lock_type(text, line) != uses[use].type)
 		return 0;
 	return uses[use].own == BYTE_NONE || fdinfo_lock_type(text, uses[use].own) == F_RDLCK;
+}
+
+/* A program behind FUSE may keep locks itself: then the kernel lists none. 1, 0 or -errno. */
+static int locks_may_be_unlisted(int fd)
+{
+	struct statfs info;
+
+	if (fstatfs(fd, &info) < 0)
+		return -errno;
+	return info.f_type == FUSE_SUPER_MAGIC;
+}
+
+/* Somebody has it, as @other is told; and who takes again what is his is not refused. */
+static int byte_is_mine(int fd, int other, short type, off_t byte)
+{
+	struct flock lock;
+	int ret = byte_test(other, F_WRLCK, byte, &lock);
+
+	if (ret <= 0)
+		return ret;
+	ret = byte_set(fd, type, byte);
+	return ret < 0 ? ret : ret == 0;
+}
+
+int file_lock_is_held(const int fds[static FILE_N_LINES], enum file_line line, enum file_use use)
+{
+	int fd = fds[line], other = fds[!line];
+	int ret = line_is_listed(fd, line_bytes[line], use);
+
+	if (ret != 0)
+		return ret;
+	ret = locks_may_be_unlisted(fd);
+	if (ret == 1)
+		ret = byte_is_mine(fd, other, uses[use].type, line_bytes[line]);
+	if (ret == 1 && uses[use].own != BYTE_NONE)
+		ret = byte_is_mine(fd, other, F_RDLCK, uses[use].own);
+	return ret;
 }
 
 bool file_lock_is_in_the_way(const char *fdinfo, enum file_use use)

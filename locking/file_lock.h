@@ -46,6 +46,7 @@ bool file_use_marks(enum file_use use);
 enum file_line {
 	FILE_LINE_LIFE,  /* the description that QEMU inherits: bytes 0 and 3 or 4 */
 	FILE_LINE_GUARD, /* the supervisor's own: bytes 2 and 3 or 4 */
+	FILE_N_LINES,
 };
 
 /*
@@ -72,8 +73,8 @@ int file_lock_conflict(int fd, enum file_use use, struct flock *ret);
 /* As what others hold the file. Returns 1 with @ret, 0 if nobody does, or -errno. */
 int file_lock_look(int fd, enum resource_mode *ret, struct flock *lock);
 
-/* Does this description (of this process) hold its line's bytes? 1, 0 or -errno. */
-int file_lock_is_held(int fd, enum file_line line, enum file_use use);
+/* Does this one of a place's two descriptions hold its line's bytes? 1, 0 or -errno. */
+int file_lock_is_held(const int fds[static FILE_N_LINES], enum file_line line, enum file_use use);
 
 /* The same of a text of /proc/PID/fdinfo: is this a user in whose way @use would be? */
 bool file_lock_is_in_the_way(const char *fdinfo, enum file_use use);

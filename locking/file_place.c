@@ -200,8 +200,9 @@ int file_place_drop(struct file_place *place)
 
 int file_place_check(const struct file_place *place, struct error *err)
 {
-	int life = file_lock_is_held(place->life, FILE_LINE_LIFE, place->use);
-	int guard = file_lock_is_held(place->guard, FILE_LINE_GUARD, place->use);
+	const int fds[] = { [FILE_LINE_LIFE] = place->life, [FILE_LINE_GUARD] = place->guard };
+	int life = file_lock_is_held(fds, FILE_LINE_LIFE, place->use);
+	int guard = file_lock_is_held(fds, FILE_LINE_GUARD, place->use);
 	int ret;
 
 	if (life < 0 || guard < 0)

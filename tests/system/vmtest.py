@@ -58,6 +58,14 @@ def need_root():
         missing("root")
 
 
+def need_file_system(name):
+    """What this kernel cannot have is no failure, in CI either; but it is said."""
+    if shutil.which("modprobe"):
+        subprocess.run(["modprobe", "-q", name], check=False, stderr=subprocess.DEVNULL)
+    if name not in Path("/proc/filesystems").read_text(encoding="ascii").split():
+        raise unittest.SkipTest(f"this kernel has no {name} (/proc/filesystems)")
+
+
 def die_with_parent(number=signal.SIGTERM):
     _libc.prctl(PR_SET_PDEATHSIG, number)
 

@@ -114,14 +114,14 @@ static void the_same_description_is_locked_again_after_a_release(void **state)
 	const char *path = fixture_image("a");
 	struct lock *lock = held_lock("a", path, RESOURCE_EXCLUSIVE);
 	struct resource image = fixture_resource(path, RESOURCE_EXCLUSIVE);
-	int qemus = dup(first_fd_of(lock, &image));
+	int qemus[] = { dup(first_fd_of(lock, &image)), -1 };
 
 	(void)state;
 	assert_int_equal(lock_manager_release(lock, NULL, NULL), 0);
 	assert_int_equal(file_lock_is_held(qemus, FILE_LINE_LIFE, FILE_USE_EXCLUSIVE), 0);
 	assert_int_equal(lock_manager_acquire(lock, 0, NULL, NULL), 0);
 	assert_int_equal(file_lock_is_held(qemus, FILE_LINE_LIFE, FILE_USE_EXCLUSIVE), 1);
-	close(qemus);
+	close(qemus[0]);
 	lock_manager_free(lock);
 }
 

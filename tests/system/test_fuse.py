@@ -1,0 +1,90 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A VM's image and lockspace on FUSE, whoever keeps the locks there: the kernel or the program."""
+
+import json
+import os
+
+from fuse import Fuse
+from vmtest import VmTest, main, underscored
+
+
+class OnFuse(VmTest):
+    def mounted(self, locks="kernel"):
+        self.below, self.place = self.dir / "below", self.dir / "mount"
+        fuse = Fuse(self, locks, self.below, self.place)
+        (self.place / "space").mkdir(mode=0o700, exist_ok=True)
+        self.space = ("--lockspace", str(self.place / "space"))
+        return fuse
+
+    def disk_on_it(self, name="disk.img"):
+        return self.guest("halt", f"mount/{name}")
+
+    def doctor(self, status):
+        result = self.vmlatch("doctor", "--json", self.place)
+        self.assertEqual(result.status, status, result)
+        return underscored(json.loads(result.out))[0]
+
+
+class Locks(OnFuse):
+    def life(self, locks):
+        self.mounted(locks)
+        disk = self.drive(self.disk_on_it())
+        first = self.running("first", *disk, options=self.space)
+        self.assert_in_use(self.refused(75, "second", *disk, options=self.space), disk[1][5:].split(",")[0], first)
+        self.refused(75, "second", *disk)
+        self.does("pause", "first")
+        self.does("resume", "first")
+        first.wait_state(run="running", lock="held")
+        self.does("pause", "first")
+        self.running("second", *disk, options=self.space)
+        self.fails(75, "resume", "first")
+        self.does("stop", "second")
+        self.assert_says("was used by VM 'second'", self.fails(75, "resume", "first"))
+        self.does("stop", "first")
+        self.assertEqual(first.wait_end(), 0, first.err)
+
+    def test_of_the_kernel_are_those_of_any_file_system(self):
+        self.life("kernel")
+
+    def test_of_the_program_are_not_listed_by_the_kernel_and_held_all_the_same(self):
+        self.life("program")
+
+    def test_that_the_program_forgets_are_a_loss(self):
+        fuse = self.mounted("program")
+        disk = self.disk_on_it()
+        vm = self.running("vm", *self.drive(disk), options=("--release-on", "none"))
+        self.assert_says("locks stay", self.fails(69, "pause", "vm"))
+        self.does("resume", "vm")
+        self.fails(69, "pause", "vm")
+        fuse.forget()
+        self.assert_says("its locks are lost", self.fails(69, "resume", "vm"))
+        seen = vm.wait_state(lock="lost")
+        self.assert_says(f"the lock on {disk} is gone", seen["cause_detail"])
+        self.assertTrue(seen["frozen"])
+        self.does("stop", "vm")
+
+    def test_that_nobody_keeps_are_65_and_unfit(self):
+        for locks, words in (("ENOLCK", "No locks available"), ("ENOSYS", "Function not implemented")):
+            fuse = self.mounted(locks)
+            disk = self.disk_on_it(f"{locks}.img")
+            said = self.refused(65, "vm", *self.drive(disk))
+            self.assert_says(f"{disk} cannot be locked: its file system has no locks .{words}", said)
+            self.images.remove(disk)  # who would look at its locks?
+            self.assertEqual(self.doctor(69)["verdict"], "unfit")
+            fuse.end()
+
+
+class Doctor(OnFuse):
+    def test_does_not_know_whether_they_reach_other_hosts(self):
+        for locks in ("kernel", "program"):
+            fuse = self.mounted(locks)
+            report = self.doctor(0)
+            self.assertEqual((report["file_system"]["type"], report["verdict"]), ("fuse.dir", "maybe"))
+            self.assertEqual(report["tried"]["locks"], {"exclude": True, "libvirt": True})
+            self.assertEqual(os.listdir(self.place), ["space"])
+            fuse.end()
+
+
+if __name__ == "__main__":
+    main()
