@@ -92,6 +92,20 @@ static int view_fill(const struct doctor_report *report, struct doctor_view *vie
 	return view->text.failed ? -ENOMEM : 0;
 }
 
+static int open_failed(const char *path, int code, struct error *err)
+{
+	if (code != -ENOTCONN)
+		error_set(err, code, "directory %s: %s", path, strerror(-code));
+	else
+		error_set(err, code,
+			"directory %s: %s: the program behind this file system has ended: unmount "
+			"it, and mount it anew",
+			path, strerror(-code));
+	if (code == -ENOTDIR)
+		return error_status(err, code, EX_NOINPUT);
+	return code == -ENOENT || code == -EACCES ? code : error_status(err, code, EX_UNAVAILABLE);
+}
+
 int examine(const char *path, const struct probe_names *names, struct doctor_view *view,
 	struct error *err)
 {
@@ -100,11 +114,8 @@ int examine(const char *path, const struct probe_names *names, struct doctor_vie
 	_cleanup_(closep) int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	int ret;
 
-	if (fd < 0 || fstat(fd, &report.info) < 0) {
-		ret = -errno;
-		error_set(err, ret, "directory %s: %s", path, strerror(-ret));
-		return ret == -ENOTDIR ? error_status(err, ret, EX_NOINPUT) : ret;
-	}
+	if (fd < 0 || fstat(fd, &report.info) < 0)
+		return open_failed(path, -errno, err);
 	mounts_read(&mounts);
 	report.mount = mount_of(&mounts, fd);
 	report.reach = reach_of(report.mount);

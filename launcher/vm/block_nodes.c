@@ -107,8 +107,13 @@ static int name_has_moved(const char *name, pid_t pid, const struct resource_set
 	const struct resource *member;
 	struct stat info;
 
-	if (stat_as_qemu(pid, name, &info) < 0)
-		return errno == EACCES || errno == EPERM ? -errno : is_locked_name(locked, name);
+	if (stat_as_qemu(pid, name, &info) < 0) {
+		if (errno == EACCES || errno == EPERM)
+			return -errno;
+		if (!is_locked_name(locked, name))
+			return 0;
+		return errno == ENOENT || errno == ENOTDIR ? 1 : -errno;
+	}
 	there.id = resource_identity_of(&info);
 	member = resource_set_find(locked, &there);
 	return !member || member->mode == RESOURCE_READER;
@@ -133,9 +138,12 @@ const char *block_nodes_moved(
 			continue;
 		if (moved < 0)
 			snprintf(text, size,
-				"what QEMU's name %s leads to cannot be looked at (%s): another "
-				"user's QEMU can be looked at with CAP_SYS_PTRACE only",
-				name, strerror(-moved));
+				"what QEMU's name %s leads to cannot be looked at (%s)%s", name,
+				strerror(-moved),
+				moved == -EACCES || moved == -EPERM
+					? ": another user's QEMU can be looked at with "
+					  "CAP_SYS_PTRACE only"
+					: "");
 		else
 			snprintf(text, size,
 				"%s is not the file that is locked any more (it was renamed or "

@@ -4,9 +4,12 @@
 
 import json
 import os
+import subprocess
+import time
 
+from deadline import TIMEOUT, wait_for
 from fuse import Fuse
-from vmtest import VmTest, main, underscored
+from vmtest import VMLATCH, VmTest, main, underscored
 
 
 class OnFuse(VmTest):
@@ -84,6 +87,51 @@ class Doctor(OnFuse):
             self.assertEqual(report["tried"]["locks"], {"exclude": True, "libvirt": True})
             self.assertEqual(os.listdir(self.place), ["space"])
             fuse.end()
+
+
+class Program(OnFuse):
+    """That keeps no locks: the kernel has them as long as somebody has the mount's files open."""
+
+    def test_that_dies_loses_no_lock_and_everybody_is_told(self):
+        fuse = self.mounted("kernel")
+        disk = self.disk_on_it()
+        vm = self.running("vm", *self.drive(disk), options=self.space)
+        fuse.die()
+        gone = "Transport endpoint is not connected"
+        vm.wait_state(run="running", lock="held")
+        self.assert_says(gone, self.refused(71, "second", *self.drive(disk)))
+        self.assert_says(f"{disk}: {gone}", self.fails(71, "who", disk))
+        self.assert_says(f"{self.place}: {gone}: the program .* has ended", self.fails(69, "doctor", self.place))
+        said = self.fails(69, "pause", "vm")
+        self.assert_says(rf"its locks stay: .*{disk} .*{gone}", said)
+        vm.wait_state(run="paused", lock="held")
+        self.assert_says(f"still locked cannot be seen: {gone}", self.fails(69, "resume", "vm"))
+        vm.wait_state(run="paused", lock="held")
+        self.does("stop", "vm")
+        self.assertEqual(vm.wait_end(), 0, vm.err)
+
+    def test_that_hangs_loses_no_lock_and_keeps_nobody_waiting_who_asks_for_the_state(self):
+        fuse = self.mounted("kernel")
+        disk = self.disk_on_it()
+        vm = self.running("vm", *self.drive(disk), options=(*self.space, "--release-on", "none"))
+        self.addCleanup(fuse.go_on)  # before the VM is ended
+        fuse.hang()
+        pause = self.spawn([VMLATCH, "pause", "vm"], stdin=subprocess.DEVNULL)
+        seen = wait_for("status does not say what it waits for",
+                        lambda: [said for said in [vm.status()] if said.get("held_because")])[0]
+        self.assertEqual(seen["lock_state"], "held")
+        self.assert_says("last write is not done", seen["held_because"])
+        self.assert_says("does not answer", self.fails(69, "doctor", "--timeout", "1", self.place))
+        second = self.start("second", *self.drive(disk))
+        time.sleep(0.5)
+        self.assertIsNone(second.process.poll(), "somebody knew what only the program knows")
+        self.assertIsNone(pause.poll())
+        fuse.go_on()
+        self.assertEqual(second.wait_end(), 75, second.err)
+        self.assertEqual(pause.wait(TIMEOUT), 69)
+        vm.wait_state(run="paused", lock="held")
+        self.does("resume", "vm")
+        self.does("stop", "vm")
 
 
 if __name__ == "__main__":
