@@ -109,3 +109,16 @@ int file_make_parents(const char *path, mode_t mode)
 	}
 	return 0;
 }
+
+DIR *file_list_at(int at, const char *name)
+{
+	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC), code;
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+	if (fd < 0 || dir)
+		return dir;
+	code = errno;
+	close(fd);
+	errno = code;
+	return NULL;
+}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <dirent.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -40,3 +41,6 @@ int file_look_dir(int at, const char *name, struct error *err);
 
 /* mkdir -p for what lies above; the last part is file_open_dir's business. 0 or -errno. */
 int file_make_parents(const char *path, mode_t mode);
+
+/* What lies in a directory, for readdir(); to be closed by closedir(). NULL with errno. */
+DIR *file_list_at(int at, const char *name);

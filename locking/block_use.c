@@ -26,12 +26,11 @@ struct use {
 /* The first entry of a directory, as "held by dm-3". 1, 0 or -errno. */
 static int holder_look(int dir, const struct use *use)
 {
-	int fd = openat(dir, "holders", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_(closedirp) DIR *holders = fd < 0 ? NULL : fdopendir(fd);
+	_cleanup_(closedirp) DIR *holders = file_list_at(dir, "holders");
 	const struct dirent *entry;
 
 	if (!holders)
-		return fd < 0 && errno == ENOENT ? 0 : -errno;
+		return errno == ENOENT ? 0 : -errno;
 	while ((entry = readdir(holders))) {
 		if (entry->d_name[0] == '.')
 			continue;
@@ -156,9 +155,9 @@ static int partition_look(int disk, const char *name, const struct use *use)
 
 static int partitions_look(int disk, const struct use *use)
 {
-	int fd = openat(disk, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret = 0;
-	_cleanup_(closedirp) DIR *entries = fd < 0 ? NULL : fdopendir(fd);
+	_cleanup_(closedirp) DIR *entries = file_list_at(disk, ".");
 	const struct dirent *entry;
+	int ret = 0;
 
 	if (!entries)
 		return -errno;

@@ -30,16 +30,6 @@ void holder_from_pid(pid_t pid, struct lock_holder *ret)
 	str_printable(name, ret->process, sizeof(ret->process));
 }
 
-static DIR *directory_open(int at, const char *name)
-{
-	_cleanup_(closep) int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-
-	if (dir)
-		take_fd(&fd);
-	return dir;
-}
-
 /* Device numbers in fdinfo are not always stat's (btrfs, overlay), so ask stat. */
 static bool is_the_file(int process, const char *fd_name, const struct resource_identity *id)
 {
@@ -54,7 +44,7 @@ static bool is_the_file(int process, const char *fd_name, const struct resource_
 
 static bool process_holds(int process, const struct resource_identity *id, enum resource_mode mode)
 {
-	_cleanup_(closedirp) DIR *dir = directory_open(process, "fdinfo");
+	_cleanup_(closedirp) DIR *dir = file_list_at(process, "fdinfo");
 	char text[FDINFO_MAX];
 	struct dirent *entry;
 
@@ -72,7 +62,7 @@ bool holder_scan(
 	const struct resource_identity *id, enum resource_mode mode, struct lock_holder *ret)
 {
 	int64_t deadline = clock_monotonic_ms() + SCAN_MS;
-	_cleanup_(closedirp) DIR *dir = directory_open(AT_FDCWD, "/proc");
+	_cleanup_(closedirp) DIR *dir = file_list_at(AT_FDCWD, "/proc");
 	struct dirent *entry;
 	pid_t found = 0;
 
