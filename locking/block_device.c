@@ -94,21 +94,27 @@ static void key_make(const char *kind, const char *name, char key[static BLOCK_K
 		snprintf(key, BLOCK_KEY_SIZE, "%s-%s", kind, path_hash(name, hash));
 }
 
-/* Returns whether it is a name that other hosts know. */
-static bool disk_key_read(int dir, dev_t dev, char key[static BLOCK_KEY_SIZE])
+/*
+ * What is not there is not there; but a name that could not be read just now would
+ * lead to another lock file than everybody else's. @stable: other hosts know it, too.
+ */
+static int disk_key_read(int dir, dev_t dev, char key[static BLOCK_KEY_SIZE], bool *stable)
 {
 	char name[ATTRIBUTE_MAX], number[32];
+	int code = -ENOENT;
 	size_t i;
 
-	for (i = 0; i < sizeof(stable_names) / sizeof(stable_names[0]); i++) {
-		if (attribute_read(dir, stable_names[i].attribute, name, sizeof(name)) < 0)
-			continue;
-		key_make(stable_names[i].kind, name, key);
-		return true;
+	for (i = 0; i < sizeof(stable_names) / sizeof(stable_names[0]) && code == -ENOENT; i++) {
+		code = attribute_read(dir, stable_names[i].attribute, name, sizeof(name));
+		if (code == 0)
+			key_make(stable_names[i].kind, name, key);
 	}
+	*stable = code == 0;
+	if (code != -ENOENT)
+		return code;
 	snprintf(number, sizeof(number), "%u:%u", major(dev), minor(dev));
 	key_make("dev", number, key);
-	return false;
+	return 0;
 }
 
 static int device_number_read(int dir, dev_t *ret)
@@ -126,12 +132,14 @@ static int device_number_read(int dir, dev_t *ret)
 }
 
 /* A loop device's file, as long as it has a name. */
-static void backing_read(int dir, struct block_device *device)
+static int backing_read(int dir, struct block_device *device)
 {
 	char path[PATH_MAX];
+	int code = attribute_read(dir, "loop/backing_file", path, sizeof(path));
 
-	if (attribute_read(dir, "loop/backing_file", path, sizeof(path)) == 0 && path[0] == '/')
+	if (code == 0 && path[0] == '/')
 		snprintf(device->backing, sizeof(device->backing), "%s", path);
+	return code == -ENOENT ? 0 : code;
 }
 
 /* A partition's directory stands in its disk's. */
@@ -146,12 +154,29 @@ static int partition_find(int dir, const char *number, struct block_device *devi
 	ret = device_number_read(disk, &dev);
 	if (ret == 0)
 		ret = name_read(disk, device->disk_name);
+	if (ret == 0)
+		ret = backing_read(disk, device);
+	if (ret == 0)
+		ret = disk_key_read(disk, dev, device->disk_key, &device->key_is_stable);
 	if (ret < 0)
 		return ret;
-	backing_read(disk, device);
-	device->key_is_stable = disk_key_read(disk, dev, device->disk_key);
 	snprintf(device->key, sizeof(device->key), "%.120s-part%.16s", device->disk_key, number);
 	return 0;
+}
+
+static int device_read(int dir, struct block_device *device)
+{
+	char number[32];
+	int code = name_read(dir, device->name);
+
+	if (code < 0)
+		return code;
+	code = attribute_read(dir, "partition", number, sizeof(number));
+	if (code == 0)
+		return partition_find(dir, number, device);
+	if (code == -ENOENT)
+		code = disk_key_read(dir, device->dev, device->key, &device->key_is_stable);
+	return code < 0 ? code : backing_read(dir, device);
 }
 
 int block_device_find(
@@ -159,15 +184,8 @@ int block_device_find(
 {
 	struct block_device device = { .dev = dev };
 	_cleanup_(closep) int dir = directory_open(sources, dev);
-	char number[32];
-	int code = dir < 0 ? dir : name_read(dir, device.name);
+	int code = dir < 0 ? dir : device_read(dir, &device);
 
-	if (code == 0 && attribute_read(dir, "partition", number, sizeof(number)) == 0)
-		code = partition_find(dir, number, &device);
-	else if (code == 0)
-		device.key_is_stable = disk_key_read(dir, dev, device.key);
-	if (code == 0 && !device.disk_name[0])
-		backing_read(dir, &device);
 	if (code < 0)
 		return error_set(err, code, "the kernel tells nothing of block device %u:%u: %s",
 			major(dev), minor(dev), strerror(-code));

@@ -163,11 +163,25 @@ static int lockspace_keys_add(const struct file_spaces *spaces, struct file_imag
 	return ret;
 }
 
+/* No right to it, or its name is none here. All else may be otherwise in a moment. */
+static bool is_not_ours(int code)
+{
+	static const int codes[] = { -EACCES, -EPERM, -EROFS, -ENOENT, -ENOTDIR, -EISDIR, -EINVAL };
+	size_t i;
+
+	for (i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+		if (code == codes[i])
+			return true;
+	}
+	return false;
+}
+
 /*
  * Who uses the file beneath a loop device itself meets us there. One that we may not
  * open, or that has no name any more, is nobody's to use either.
  */
-static int backing_add(struct file_image *image, const struct block_device *device)
+static int backing_add(
+	struct file_image *image, const struct block_device *device, struct error *err)
 {
 	enum file_use use = device->disk_key[0] ? use_of_whole_disk(image->resource.mode)
 						: file_use_of(image->resource.mode);
@@ -182,11 +196,12 @@ static int backing_add(struct file_image *image, const struct block_device *devi
 			return 0;
 	}
 	file_rights_leave(image->rights);
-	fd = file_open(device->backing, file_use_writes(use), &id, NULL);
-	code = entered ? file_rights_enter(image->rights, NULL) : 0;
+	fd = file_open(device->backing, file_use_writes(use), &id, err);
+	code = entered ? file_rights_enter(image->rights, err) : 0;
+	if (fd >= 0)
+		close(fd);
 	if (fd < 0 || code < 0)
-		return code;
-	close(fd);
+		return code < 0 || is_not_ours(fd) ? code : fd;
 	if (i == FILE_PLACES_MAX)
 		return -E2BIG;
 	code = file_place_init(place, FILE_PLACE_BACKING, device->backing, image->rights);
@@ -216,7 +231,7 @@ static int device_add(const struct file_spaces *spaces, struct file_image *image
 	if (ret == 0 && spaces->lockspace && !spaces->by_identity)
 		ret = spellings_add(spaces, image);
 	/* the last: the others' records know names */
-	return ret == 0 && device.backing[0] ? backing_add(image, &device) : ret;
+	return ret == 0 && device.backing[0] ? backing_add(image, &device, err) : ret;
 }
 
 static int lease_add(const struct file_spaces *spaces, struct file_image *image, struct error *err)
