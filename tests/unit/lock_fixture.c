@@ -2,12 +2,15 @@
 #include "lock_fixture.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <linux/loop.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -21,9 +24,31 @@ static struct lock_fixture fixture;
 
 int lock_fixture_setup(void **state)
 {
+	fixture.loop = -1;
 	strcpy(fixture.dir, "/tmp/vmlatch-lock-XXXXXX");
 	*state = &fixture;
 	return mkdtemp(fixture.dir) ? 0 : -1;
+}
+
+const char *fixture_loop_device(const char *path)
+{
+	struct loop_config config = { .fd = (unsigned)open(path, O_RDWR | O_CLOEXEC) };
+	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC), number;
+	static char device[32];
+	bool done = false;
+
+	while (!done && (number = ioctl(control, LOOP_CTL_GET_FREE)) >= 0) {
+		snprintf(device, sizeof(device), "/dev/loop%d", number);
+		fixture.loop = open(device, O_RDWR | O_CLOEXEC);
+		done = ioctl(fixture.loop, LOOP_CONFIGURE, &config) == 0;
+		if (!done && errno != EBUSY) /* somebody else was faster */
+			break;
+		if (!done)
+			close(fixture.loop);
+	}
+	close((int)config.fd);
+	close(control);
+	return done ? device : NULL;
 }
 
 static int remove_one(const char *path, const struct stat *info, int type, struct FTW *level)
@@ -35,6 +60,10 @@ static int remove_one(const char *path, const struct stat *info, int type, struc
 int lock_fixture_teardown(void **state)
 {
 	(void)state;
+	if (fixture.loop >= 0) {
+		ioctl(fixture.loop, LOOP_CLR_FD);
+		close(fixture.loop);
+	}
 	return nftw(fixture.dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 

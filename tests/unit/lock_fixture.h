@@ -8,6 +8,7 @@
 /* A directory of its own for each test, removed with all that is in it. */
 struct lock_fixture {
 	char dir[64];
+	int loop; /* -1: none */
 };
 int lock_fixture_setup(void **state);
 int lock_fixture_teardown(void **state);
@@ -17,6 +18,9 @@ const char *fixture_path(const char *name);
 
 /* Make DIR/NAME, 64 KiB of zeroes. Returns the path, as above. */
 const char *fixture_image(const char *name);
+
+/* A loop device on this file until the teardown. Its path (static), or NULL where there is none. */
+const char *fixture_loop_device(const char *path);
 
 /* A resource that borrows @path. */
 struct resource fixture_resource(const char *path, enum resource_mode mode);
