@@ -23,7 +23,8 @@ int file_read_at(int at, const char *name, int flags, size_t max, char **ret, si
 	struct stat info;
 	size_t len;
 
-	fd = openat(at, name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | flags);
+	fd = TEMP_FAILURE_RETRY(
+		openat(at, name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | flags));
 	if (fd < 0 || fstat(fd, &info) < 0)
 		return -errno;
 	if (!S_ISREG(info.st_mode))
@@ -59,7 +60,8 @@ int file_replace_at(int at, const char *name, const char *text, size_t len, mode
 		return -ENAMETOOLONG;
 	if (unlinkat(at, temporary, 0) < 0 && errno != ENOENT)
 		return -errno;
-	fd = openat(at, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+	fd = TEMP_FAILURE_RETRY(
+		openat(at, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode));
 	if (fd < 0)
 		return -errno;
 	ret = fd_write_all(fd, text, len);
@@ -82,7 +84,7 @@ int file_look_dir(int at, const char *name, struct error *err)
 	_cleanup_(closep) int fd = -1;
 	struct stat info;
 
-	fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	fd = TEMP_FAILURE_RETRY(openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
 	if (fd < 0 || fstat(fd, &info) < 0)
 		return error_set(err, -errno, "open directory %s: %s", name, strerror(errno));
 	if (info.st_uid != geteuid())
@@ -112,7 +114,7 @@ int file_make_parents(const char *path, mode_t mode)
 
 DIR *file_list_at(int at, const char *name)
 {
-	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC), code;
+	int fd = TEMP_FAILURE_RETRY(openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC)), code;
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 
 	if (fd < 0 || dir)

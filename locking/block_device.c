@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/file.h"
@@ -27,7 +28,7 @@ static int directory_open(const struct block_sources *sources, dev_t dev)
 	int fd;
 
 	snprintf(path, sizeof(path), "%s/dev/block/%u:%u", sources->sys, major(dev), minor(dev));
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd = TEMP_FAILURE_RETRY(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 	return fd < 0 ? -errno : fd;
 }
 
@@ -145,7 +146,8 @@ static int backing_read(int dir, struct block_device *device)
 /* A partition's directory stands in its disk's. */
 static int partition_find(int dir, const char *number, struct block_device *device)
 {
-	_cleanup_(closep) int disk = openat(dir, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_(closep) int disk =
+		TEMP_FAILURE_RETRY(openat(dir, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 	dev_t dev;
 	int ret;
 

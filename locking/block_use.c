@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/file.h"
@@ -134,7 +135,8 @@ static int device_look(int dir, dev_t dev, const struct use *use)
 /* A directory in a disk's that is a partition: it has a number of its own. */
 static int partition_look(int disk, const char *name, const struct use *use)
 {
-	_cleanup_(closep) int dir = openat(disk, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_(closep) int dir =
+		TEMP_FAILURE_RETRY(openat(disk, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 	_cleanup_(freep) char *text = NULL;
 	unsigned first, second;
 	int ret;
@@ -178,7 +180,7 @@ int block_device_in_use(const struct block_sources *sources, const struct block_
 
 	snprintf(path, sizeof(path), "%s/dev/block/%u:%u", sources->sys, major(device->dev),
 		minor(device->dev));
-	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	dir = TEMP_FAILURE_RETRY(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 	ret = dir < 0 ? -errno : device_look(dir, device->dev, &use);
 	if (ret == 0 && !device->disk_name[0])
 		ret = partitions_look(dir, &use);

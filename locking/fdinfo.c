@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/fd.h"
@@ -14,7 +15,7 @@
 
 int fdinfo_read(int at, const char *name, char text[static FDINFO_MAX])
 {
-	_cleanup_(closep) int fd = openat(at, name, O_RDONLY | O_CLOEXEC);
+	_cleanup_(closep) int fd = TEMP_FAILURE_RETRY(openat(at, name, O_RDONLY | O_CLOEXEC));
 	ssize_t n;
 
 	if (fd < 0)

@@ -69,7 +69,7 @@ int file_device_check_claim(const struct file_image *image, struct error *err)
 		return 0;
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", image->places[0].life);
 	do { /* other shared writers may try at this moment */
-		fd = open(link, O_RDONLY | O_EXCL | O_NONBLOCK | O_CLOEXEC);
+		fd = TEMP_FAILURE_RETRY(open(link, O_RDONLY | O_EXCL | O_NONBLOCK | O_CLOEXEC));
 		if (fd >= 0) {
 			close(fd);
 			return 0;

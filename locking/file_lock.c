@@ -5,6 +5,7 @@
 #include <linux/magic.h>
 #include <stdio.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "locking/fdinfo.h"
@@ -64,12 +65,8 @@ bool file_use_marks(enum file_use use)
 static int byte_set(int fd, short type, off_t byte)
 {
 	struct flock want = { .l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1 };
-	int ret;
 
-	do {
-		ret = fcntl(fd, F_OFD_SETLK, &want);
-	} while (ret < 0 && errno == EINTR);
-	if (ret == 0)
+	if (TEMP_FAILURE_RETRY(fcntl(fd, F_OFD_SETLK, &want)) == 0)
 		return 0;
 	return errno == EAGAIN || errno == EACCES ? LOCK_BUSY : -errno;
 }
@@ -78,7 +75,7 @@ static int byte_set(int fd, short type, off_t byte)
 static int range_test(int fd, short type, off_t first, off_t n, struct flock *ret)
 {
 	*ret = (struct flock){ .l_type = type, .l_whence = SEEK_SET, .l_start = first, .l_len = n };
-	if (fcntl(fd, F_OFD_GETLK, ret) < 0)
+	if (TEMP_FAILURE_RETRY(fcntl(fd, F_OFD_GETLK, ret)) < 0)
 		return -errno;
 	return ret->l_type != F_UNLCK;
 }

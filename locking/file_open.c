@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "locking/lock_conflict.h"
@@ -88,7 +89,8 @@ int file_open_check(const char *path, int fd, struct resource_identity *ret, str
 int file_open_again(const char *path, bool write, struct resource_identity *ret, struct error *err)
 {
 	int flags = write ? O_RDWR : O_RDONLY, code;
-	_cleanup_(closep) int fd = open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	_cleanup_(closep) int fd =
+		TEMP_FAILURE_RETRY(open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
 
 	code = open_check(path, write, fd, ret, err);
 	return code < 0 ? code : take_fd(&fd);

@@ -18,7 +18,7 @@
  */
 static ssize_t attribute_read(int fd, char text[static RECORD_TEXT_MAX])
 {
-	ssize_t len = fgetxattr(fd, ATTRIBUTE, text, RECORD_TEXT_MAX);
+	ssize_t len = TEMP_FAILURE_RETRY(fgetxattr(fd, ATTRIBUTE, text, RECORD_TEXT_MAX));
 
 	if (len < 0)
 		return errno == ERANGE ? 0 : -errno; /* longer than any of ours */
@@ -27,20 +27,20 @@ static ssize_t attribute_read(int fd, char text[static RECORD_TEXT_MAX])
 
 static int attribute_write(int fd, const char *text, size_t len)
 {
-	return fsetxattr(fd, ATTRIBUTE, text, len, 0) < 0 ? -errno : 0;
+	return TEMP_FAILURE_RETRY(fsetxattr(fd, ATTRIBUTE, text, len, 0)) < 0 ? -errno : 0;
 }
 
 static int attribute_remove(int fd)
 {
-	if (fgetxattr(fd, ATTRIBUTE, NULL, 0) < 0 && errno == ENODATA)
+	if (TEMP_FAILURE_RETRY(fgetxattr(fd, ATTRIBUTE, NULL, 0)) < 0 && errno == ENODATA)
 		return 0;
-	return fremovexattr(fd, ATTRIBUTE) < 0 && errno != ENODATA ? -errno : 0;
+	return TEMP_FAILURE_RETRY(fremovexattr(fd, ATTRIBUTE)) < 0 && errno != ENODATA ? -errno : 0;
 }
 
 /* What does not begin as ours do belongs to somebody else, and stays. */
 static ssize_t text_read(int fd, char text[static RECORD_TEXT_MAX])
 {
-	ssize_t len = pread(fd, text, RECORD_TEXT_MAX, 0);
+	ssize_t len = TEMP_FAILURE_RETRY(pread(fd, text, RECORD_TEXT_MAX, 0));
 
 	if (len <= 0)
 		return len < 0 ? -errno : -ENODATA;
@@ -59,15 +59,15 @@ static int text_write(int fd, const char *text, size_t len)
 
 	memcpy(line, text, len);
 	line[len++] = '\n';
-	written = pwrite(fd, line, len, 0);
+	written = TEMP_FAILURE_RETRY(pwrite(fd, line, len, 0));
 	if (written != (ssize_t)len)
 		return written < 0 ? -errno : -ENOSPC;
-	return ftruncate(fd, len) < 0 ? -errno : 0;
+	return TEMP_FAILURE_RETRY(ftruncate(fd, len)) < 0 ? -errno : 0;
 }
 
 static int text_remove(int fd)
 {
-	return ftruncate(fd, 0) < 0 ? -errno : 0;
+	return TEMP_FAILURE_RETRY(ftruncate(fd, 0)) < 0 ? -errno : 0;
 }
 
 static const struct {

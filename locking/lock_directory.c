@@ -74,7 +74,8 @@ int lock_directory_open(
 	*strrchr(path, '/') = '\0';
 	if (file->host_wide && make)
 		directory_make(path);
-	fd = open(*path ? path : "/", O_PATH | O_DIRECTORY | O_CLOEXEC | follow);
+	fd = TEMP_FAILURE_RETRY(
+		open(*path ? path : "/", O_PATH | O_DIRECTORY | O_CLOEXEC | follow));
 	if (fd < 0 || fstat(fd, info) < 0)
 		return directory_failed(file, path, errno, err);
 	ret = directory_check(file, path, info, err);

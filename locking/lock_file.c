@@ -134,8 +134,8 @@ static void access_set(const struct attempt *attempt, int fd)
 /* It has its rights before it has its name: nobody meets one that he may not open. 0 or -errno. */
 static int make_whole(const struct attempt *attempt, const char *name)
 {
-	_cleanup_(closep) int fd =
-		openat(attempt->directory, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	_cleanup_(closep) int fd = TEMP_FAILURE_RETRY(
+		openat(attempt->directory, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
 	char link[64];
 
 	if (fd < 0)
@@ -151,8 +151,8 @@ static int make_whole(const struct attempt *attempt, const char *name)
 static int make_step_by_step(const struct attempt *attempt, const char *name)
 {
 	/* without O_EXCL fs.protected_regular would refuse others' files in /tmp */
-	_cleanup_(closep) int fd =
-		openat(attempt->directory, name, O_RDWR | O_CREAT | O_EXCL | OPEN_FLAGS, 0600);
+	_cleanup_(closep) int fd = TEMP_FAILURE_RETRY(
+		openat(attempt->directory, name, O_RDWR | O_CREAT | O_EXCL | OPEN_FLAGS, 0600));
 
 	if (fd < 0)
 		return -errno;
@@ -165,7 +165,9 @@ static int make_step_by_step(const struct attempt *attempt, const char *name)
 static int open_or_make(
 	const struct attempt *attempt, const char *name, bool write, struct error *err)
 {
-	int fd = openat(attempt->directory, name, (write ? O_RDWR : O_RDONLY) | OPEN_FLAGS), ret;
+	int fd = TEMP_FAILURE_RETRY(
+		openat(attempt->directory, name, (write ? O_RDWR : O_RDONLY) | OPEN_FLAGS));
+	int ret;
 
 	if (fd >= 0 || errno != ENOENT)
 		return fd < 0 ? -errno : fd;
@@ -259,6 +261,7 @@ int lock_file_open_to_look(const struct lock_file *file, bool to_lock, struct er
 	ret = found(file, &info, &parent, err);
 	if (ret < 0)
 		return ret;
-	fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	fd = TEMP_FAILURE_RETRY(
+		openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
 	return fd < 0 ? cannot_open(file, errno, err) : fd;
 }

@@ -19,7 +19,7 @@ struct header_file {
 static int header_parse(const struct header_file *file, uint8_t *bytes, size_t size,
 	struct image *ret, struct error *err)
 {
-	ssize_t n = pread(file->fd, bytes, size, 0);
+	ssize_t n = TEMP_FAILURE_RETRY(pread(file->fd, bytes, size, 0));
 	uint64_t file_size = n;
 
 	if (n < 0)
@@ -34,7 +34,8 @@ static int header_parse(const struct header_file *file, uint8_t *bytes, size_t s
 
 int image_file_open(const char *path, struct stat *st, struct error *err)
 {
-	_cleanup_(closep) int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	_cleanup_(closep) int fd =
+		TEMP_FAILURE_RETRY(open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
 	struct stat now;
 
 	if (fd < 0 || fstat(fd, &now) < 0)

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -35,7 +36,7 @@ static bool byte_is_locked(int fd, off_t byte)
 		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1
 	};
 
-	return fcntl(fd, F_OFD_GETLK, &probe) == 0 && probe.l_type != F_UNLCK;
+	return TEMP_FAILURE_RETRY(fcntl(fd, F_OFD_GETLK, &probe)) == 0 && probe.l_type != F_UNLCK;
 }
 
 static bool process_has_locked(pid_t pid, const struct resource_identity *id)

@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 static unsigned left; /* 0: not armed */
+static bool interrupting;
 static bool fired;
 static const char *last = "";
 static struct {
@@ -26,7 +27,13 @@ static size_t n_always;
 void fault_arm(unsigned n)
 {
 	left = n;
-	fired = false;
+	fired = interrupting = false;
+}
+
+void fault_interrupt(unsigned n)
+{
+	fault_arm(n);
+	interrupting = true;
 }
 
 bool fault_disarm(void)
@@ -71,6 +78,20 @@ static void happen_once(void (**happen)(void))
 		fn();
 }
 
+/* What a signal ends early, where a server or a program has to answer it. */
+static bool is_interruptible(const char *name)
+{
+	static const char *const names[] = { "open", "openat", "fcntl", "read", "write", "pread",
+		"pwrite", "ftruncate", "fgetxattr", "fsetxattr", "fremovexattr" };
+	size_t i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(names[i], name) == 0)
+			return true;
+	}
+	return false;
+}
+
 static bool fails(const char *name, int err)
 {
 	size_t i;
@@ -87,11 +108,11 @@ static bool fails(const char *name, int err)
 			return true;
 		}
 	}
-	if (!left || --left)
+	if (!left || (interrupting && !is_interruptible(name)) || --left)
 		return false;
 	fired = true;
 	last = name;
-	errno = err;
+	errno = interrupting ? EINTR : err;
 	return true;
 }
 

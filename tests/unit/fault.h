@@ -20,6 +20,9 @@
  */
 void fault_arm(unsigned n);
 
+/* The n-th of the calls that a signal can end early does so (EINTR), once. */
+void fault_interrupt(unsigned n);
+
 /* From now on nothing fails. Returns true if a call was made to fail. */
 bool fault_disarm(void);
 
