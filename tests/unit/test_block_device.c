@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -258,6 +259,42 @@ static void nodes_in_the_tables_are_known_by_their_number(void **state)
 	assert_string_equal(by, "mounted on /srv");
 }
 
+/* Whatever this machine has: each device is known, by one key that no other has, each time. */
+static void real_devices_have_keys_of_their_own(void **state)
+{
+	struct block_device device, again;
+	char keys[64][BLOCK_KEY_SIZE], path[512];
+	const struct dirent *entry;
+	DIR *dir = opendir("/sys/class/block");
+	unsigned first, second;
+	size_t n = 0, i;
+
+	(void)state;
+	while (dir && n < 64 && (entry = readdir(dir))) {
+		FILE *number;
+
+		snprintf(path, sizeof(path), "/sys/class/block/%s/dev", entry->d_name);
+		number = fopen(path, "re");
+		if (!number)
+			continue;
+		assert_int_equal(fscanf(number, "%u:%u", &first, &second), 2);
+		fclose(number);
+		assert_int_equal(
+			block_device_find(&block_sources, makedev(first, second), &device, NULL),
+			0);
+		assert_int_equal(
+			block_device_find(&block_sources, makedev(first, second), &again, NULL), 0);
+		assert_string_equal(device.name, entry->d_name);
+		assert_string_equal(device.key, again.key);
+		assert_null(strchr(device.key, '/'));
+		for (i = 0; i < n && !device.key_is_stable; i++) /* two paths have one */
+			assert_string_not_equal(device.key, keys[i]);
+		strcpy(keys[n++], device.key);
+	}
+	if (dir)
+		closedir(dir);
+}
+
 static void a_path_has_the_name_that_virtlockd_gives_it(void **state)
 {
 	char hash[PATH_HASH_SIZE];
@@ -284,6 +321,7 @@ int main(void)
 		TEST(a_mounted_file_system_is_seen_on_the_partition_and_on_the_disk),
 		TEST(what_is_built_on_a_device_is_seen),
 		TEST(nodes_in_the_tables_are_known_by_their_number),
+		TEST(real_devices_have_keys_of_their_own),
 		TEST(a_path_has_the_name_that_virtlockd_gives_it),
 	};
 
