@@ -5,12 +5,13 @@
 import hashlib
 import json
 import os
+import shutil
 import socket
 import subprocess
 import time
 
 import locks
-from vmtest import VMLATCH, VmTest, main, missing, need_root, underscored
+from vmtest import VMLATCH, VmTest, main, missing, need_file_system, need_root, underscored
 
 NAMES = [f"{number:064x}" for number in range(40)]
 BOOT = "00000000-1111-4222-8333-444444444444"
@@ -228,6 +229,7 @@ class FileSystems(Place):
         self.assertEqual((report["verdict"], report["file_system"]["options"]), ("untried", "ro"))
 
     def test_an_overlay(self):
+        need_file_system("overlay")
         report = self.mounted('mount -t tmpfs t "$2"; mkdir "$2/up" "$2/work" "$2/low"; mount -t overlay o "$1" '
                               '-o "lowerdir=$2/low,upperdir=$2/up,workdir=$2/work"')
         self.assertEqual((report["file_system"]["type"], report["verdict"]), ("overlay", "host"))
@@ -237,6 +239,29 @@ class FileSystems(Place):
         self.assertEqual(report["file_system"]["type"], "ext4")
         self.assertEqual(report["tried"]["attribute_bytes"], 512)
         self.assert_says("very long names", self.findings(report, "note")[0])
+
+    def test_of_blocks(self):
+        for form in ("btrfs", "xfs"):
+            self.need(form, f"mkfs.{form}")
+            report = self.mounted(f'truncate -s 300M "$3"; mkfs.{form} -q "$3"; mount -o loop "$3" "$1"')
+            self.assertEqual((report["file_system"]["type"], report["verdict"]), (form, "host"))
+            self.assertEqual(report["tried"]["locks"], {"exclude": True, "libvirt": True})
+            self.assertEqual(report["findings"], [])
+            (self.dir / "fs.img").unlink()
+
+    def test_that_are_never_written(self):
+        for form, make in (("squashfs", "mksquashfs"), ("erofs", "mkfs.erofs")):
+            self.need(form, make)
+            words = '"$2" "$3"' if form == "squashfs" else '"$3" "$2"'
+            report = self.mounted(f'{make} {words}; mount -o loop "$3" "$1"', status=77)
+            self.assertEqual((report["file_system"]["type"], report["verdict"]), (form, "untried"))
+            self.assertEqual(report["other_hosts"]["answer"], "no")
+            (self.dir / "fs.img").unlink()
+
+    def need(self, form, make):
+        need_file_system(form)
+        if not shutil.which(make):
+            missing(make)
 
     def test_a_full_disk(self):
         report = self.mounted('mount -t tmpfs t "$1" -o size=64k; head -c 1M /dev/zero >"$1/f" 2>&- || :')
