@@ -112,9 +112,10 @@ class Program(OnFuse):
 
     def test_that_hangs_loses_no_lock_and_keeps_nobody_waiting_who_asks_for_the_state(self):
         fuse = self.mounted("kernel")
-        disk = self.disk_on_it()
+        disk = self.guest("writer", "mount/disk.img")  # always has a write on its way
         vm = self.running("vm", *self.drive(disk), options=(*self.space, "--release-on", "none"))
         self.addCleanup(fuse.go_on)  # before the VM is ended
+        self.wait_writing(disk)
         fuse.hang()
         pause = self.spawn([VMLATCH, "pause", "vm"], stdin=subprocess.DEVNULL)
         seen = wait_for("status does not say what it waits for",
