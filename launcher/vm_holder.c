@@ -30,7 +30,8 @@ bool vm_holder_holds(const struct vm_entry *vm)
 const struct vm_entry *vm_holder_find(
 	const struct vm_entry *vms, size_t n, const struct resource_identity *id)
 {
-	const struct resource like = { .kind = RESOURCE_DISK, .id = *id };
+	/* a path that no disk has: the state may have disks of which no identity is known */
+	const struct resource like = { .kind = RESOURCE_DISK, .id = *id, .path = "" };
 	const struct vm_entry *found = NULL;
 	size_t i;
 

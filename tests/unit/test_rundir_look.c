@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "launcher/vm_holder.h"
 #include "tests/unit/made_up_state.h"
 #include "tests/unit/rundir_support.h"
 
@@ -104,6 +105,18 @@ static void another_vms_state_is_not_believed(void **state)
 	assert_string_equal(entry.problem, "state.json is another VM's");
 }
 
+static void a_disk_of_which_no_identity_is_known_is_nobodys(void **state)
+{
+	static const struct resource_identity disk = { 1, 12 };
+	struct vm_entry entry = { .presence = VM_SUPERVISED, .readable = true };
+
+	(void)state;
+	made_up_state("web1", &entry.state);
+	entry.state.resources.items[1].id = (struct resource_identity){ 0 };
+	assert_null(vm_holder_find(&entry, 1, &disk));
+	vm_entry_finish(&entry);
+}
+
 static void a_runtime_directory_that_was_asked_for_is_used_or_refused(void **state)
 {
 	_cleanup_(rundir_finish) struct rundir rundir = RUNDIR_INIT;
@@ -146,6 +159,7 @@ int main(void)
 		TEST(the_list_has_the_vms_by_name_and_nothing_else),
 		TEST(a_vm_that_ended_is_known_by_its_end_record),
 		TEST(another_vms_state_is_not_believed),
+		TEST(a_disk_of_which_no_identity_is_known_is_nobodys),
 		TEST(a_runtime_directory_that_was_asked_for_is_used_or_refused),
 		TEST(of_the_other_places_the_first_that_works_is_taken),
 	};
