@@ -24,8 +24,13 @@
 #define PATH_SHOWN   4096
 #define HOLDER_SHOWN 1024
 
-/* The VMs of this host: those that a look at the lock may not name. */
+/*
+ * The VMs of this host: those that a look at the lock may not name. They are
+ * looked for when they are needed first.
+ */
 struct around {
+	bool known;
+	bool once; /* there is one disk to ask about: its users are enough */
 	struct vm_entry *vms;
 	size_t n;
 	struct json_list json;
@@ -41,16 +46,29 @@ static void around_finish(struct around *around)
 }
 
 /* No runtime directory is no VM; one that cannot be read is worth a word. */
-static void look_around(struct around *around)
+static void look_around(struct around *around, const struct resource_identity *disk)
 {
 	_cleanup_(rundir_finish) struct rundir rundir = RUNDIR_INIT;
 	struct error err = { 0 };
 	int ret = rundir_open(&rundir, false, &err);
 
-	if (ret == 0)
+	if (ret == 0 && around->once)
+		ret = rundir_list_users(&rundir, disk, &around->vms, &around->n);
+	else if (ret == 0)
 		ret = rundir_list(&rundir, &around->vms, &around->n, &err);
 	if (ret < 0)
-		log_debug("%s", err.text);
+		log_debug("no VM is looked at: %s", err.text[0] ? err.text : strerror(-ret));
+	around->known = true;
+}
+
+/* NULL: none, or the record beside the lock has named the holder already. */
+static const struct vm_entry *find_vm(struct around *around, const struct lock_view *view)
+{
+	if (view->held && view->holder.source == LOCK_HOLDER_RECORD)
+		return NULL;
+	if (!around->known)
+		look_around(around, &view->id);
+	return vm_holder_find(around->vms, around->n, &view->id);
 }
 
 static void print_text(const char *path, const struct lock_view *view, const struct vm_entry *vm)
@@ -140,7 +158,7 @@ static int who_has(const char *path, const struct verb_args *args, struct around
 		error_set(&err, ret, "no memory for %s", path);
 	if (ret < 0)
 		return exit_failure(ret, &err);
-	vm = target.unmade ? NULL : vm_holder_find(around->vms, around->n, &view.id);
+	vm = target.unmade ? NULL : find_vm(around, &view);
 	name_holder(&view, vm);
 	if (around->json.wanted)
 		return json_list_add(&around->json, view_to_json(path, &view, vm));
@@ -159,7 +177,7 @@ int verb_who(char **argv)
 	ret = verb_args_parse(argv, &args, &err);
 	if (ret < 0)
 		return exit_failure(ret, &err);
-	look_around(&around);
+	around.once = args.operands.n == 1;
 	json_list_begin(&around.json, args.json, stdout);
 	for (i = 0; i < args.operands.n; i++) {
 		int one = who_has(args.operands.items[i], &args, &around);

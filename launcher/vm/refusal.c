@@ -15,7 +15,7 @@ static void find_in_states(const struct rundir *rundir, struct lock_conflict *co
 	struct vm_entry *vms;
 	size_t n, i, others = 0;
 
-	if (rundir_list(rundir, &vms, &n, NULL) < 0)
+	if (rundir_list_users(rundir, &conflict->id, &vms, &n) < 0)
 		return;
 	for (i = 0; i < n; i++) {
 		if (strcmp(vms[i].name, rundir->name) == 0)

@@ -104,3 +104,10 @@ int rundir_look(const struct rundir *rundir, const char *name, struct vm_entry *
  * @ret	array of @n; the caller's: vm_entry_finish() each, then free()
  */
 int rundir_list(const struct rundir *rundir, struct vm_entry **ret, size_t *n, struct error *err);
+
+/*
+ * Of these the ones that may use a disk, by the text of their state files; most
+ * of the others' are not parsed. As above; 0 or -errno without a sentence.
+ */
+int rundir_list_users(const struct rundir *rundir, const struct resource_identity *id,
+	struct vm_entry **ret, size_t *n);

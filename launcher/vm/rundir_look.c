@@ -103,7 +103,18 @@ static int may_be_vm(const struct dirent *entry)
 	return vm_name_is_valid(entry->d_name) && entry->d_type != DT_REG;
 }
 
-int rundir_list(const struct rundir *rundir, struct vm_entry **ret, size_t *n, struct error *err)
+/* In a directory that we would trust. */
+static bool may_use(
+	const struct rundir *rundir, const char *name, const struct resource_identity *id)
+{
+	_cleanup_(closep) int dir = file_look_dir(rundir->root_fd, name, NULL);
+
+	return dir >= 0 && vm_state_may_name(dir, STATE_FILE, id);
+}
+
+/* All, or (users_of) those whose state file names this disk. */
+static int list(const struct rundir *rundir, const struct resource_identity *users_of,
+	struct vm_entry **ret, size_t *n)
 {
 	struct dirent **names = NULL;
 	struct vm_entry *entries;
@@ -112,17 +123,33 @@ int rundir_list(const struct rundir *rundir, struct vm_entry **ret, size_t *n, s
 
 	found = scandirat(rundir->root_fd, ".", &names, may_be_vm, by_name);
 	if (found < 0)
-		return error_set(err, -errno, "read %s: %s", rundir->root, strerror(errno));
+		return -errno;
 	entries = calloc(found + 1, sizeof(*entries));
 	for (i = 0; i < found; i++) {
-		if (entries && rundir_look(rundir, names[i]->d_name, &entries[used]) == 0)
+		const char *name = names[i]->d_name;
+
+		if (entries && (!users_of || may_use(rundir, name, users_of)) &&
+			rundir_look(rundir, name, &entries[used]) == 0)
 			used++;
 		free(names[i]);
 	}
 	free(names);
 	if (!entries)
-		return error_set(err, -ENOMEM, "out of memory");
+		return -ENOMEM;
 	*ret = entries;
 	*n = used;
 	return 0;
+}
+
+int rundir_list(const struct rundir *rundir, struct vm_entry **ret, size_t *n, struct error *err)
+{
+	int code = list(rundir, NULL, ret, n);
+
+	return code < 0 ? error_set(err, code, "read %s: %s", rundir->root, strerror(-code)) : 0;
+}
+
+int rundir_list_users(const struct rundir *rundir, const struct resource_identity *id,
+	struct vm_entry **ret, size_t *n)
+{
+	return list(rundir, id, ret, n);
 }

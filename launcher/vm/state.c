@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -98,4 +100,20 @@ int vm_state_load(int dir_fd, const char *name, struct vm_state *ret, struct err
 		return error_set(err, code, "read %s: %s", name, strerror(-code));
 	code = vm_state_from_text(text, len, ret, err);
 	return code < 0 ? error_prefix(err, code, "%s", name) : 0;
+}
+
+const char *vm_state_id_text(const struct resource_identity *id, char text[static STATE_ID_SIZE])
+{
+	snprintf(text, STATE_ID_SIZE, "%" PRIu64 ":%" PRIu64, id->dev, id->ino);
+	return text;
+}
+
+bool vm_state_may_name(int dir_fd, const char *name, const struct resource_identity *id)
+{
+	_cleanup_(freep) char *text = NULL;
+	char number[STATE_ID_SIZE];
+
+	if (file_read_at(dir_fd, name, O_NOFOLLOW, STATE_MAX, &text, NULL) < 0)
+		return false;
+	return strstr(text, vm_state_id_text(id, number));
 }

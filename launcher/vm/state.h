@@ -123,3 +123,13 @@ int vm_state_from_text(const char *text, size_t len, struct vm_state *ret, struc
 /* Write STATE_FILE (or @name) into a VM's directory, in one step. 0 or -errno. */
 int vm_state_save(int dir_fd, const char *name, const struct vm_state *state, struct error *err);
 int vm_state_load(int dir_fd, const char *name, struct vm_state *ret, struct error *err);
+
+/*
+ * May the file name this disk? A search through its text, which is a fraction of
+ * what vm_state_load() costs: false is certain.
+ */
+bool vm_state_may_name(int dir_fd, const char *name, const struct resource_identity *id);
+
+/* "DEV:INO": device and inode numbers have 64 bits, jansson's numbers 63. */
+#define STATE_ID_SIZE 42
+const char *vm_state_id_text(const struct resource_identity *id, char text[static STATE_ID_SIZE]);

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 
 #include "launcher/json_text.h"
 #include "launcher/vm/state.h"
@@ -33,12 +31,10 @@ static json_t *list_to_json(const struct strv *list)
 static json_t *resource_to_json(const struct resource *resource)
 {
 	json_auto_t *object = NULL;
-	char id[64];
+	char id[STATE_ID_SIZE];
 
-	/* device and inode numbers have 64 bits, jansson's numbers 63 */
-	snprintf(id, sizeof(id), "%" PRIu64 ":%" PRIu64, resource->id.dev, resource->id.ino);
 	object = json_pack("{s:s, s:s, s:s}", "kind", resource_kind_name(resource->kind), "mode",
-		resource_mode_name(resource->mode), "id", id);
+		resource_mode_name(resource->mode), "id", vm_state_id_text(&resource->id, id));
 	if (!object || json_text_set(object, "path", resource->path) < 0)
 		return NULL;
 	if (json_text_set(object, "origin", resource->origin) < 0)

@@ -105,6 +105,41 @@ static void another_vms_state_is_not_believed(void **state)
 	assert_string_equal(entry.problem, "state.json is another VM's");
 }
 
+static void put_state(const char *name, uint64_t ino)
+{
+	_cleanup_(vm_state_finish) struct vm_state vm = { 0 };
+	_cleanup_(freep) char *text = NULL, *path = NULL;
+
+	made_up_state(name, &vm);
+	vm.resources.items[0].id.ino = ino;
+	text = vm_state_to_text(&vm);
+	assert_true(asprintf(&path, "%s/" STATE_FILE, name) > 0);
+	temporary_write(&place, path, text);
+}
+
+static void a_disks_users_are_those_whose_state_names_it(void **state)
+{
+	static const struct resource_identity disk = { UINT64_MAX, 12 };
+	_cleanup_(rundir_finish) struct rundir rundir = RUNDIR_INIT;
+	struct vm_entry *entries = NULL;
+	size_t n = 0;
+
+	(void)state;
+	put_state("web1", 1);
+	put_state("web2", 12);
+	put_state("web3", 2);
+	temporary_write(&place, "web4/" STATE_FILE, "{");
+	open_rundir(&rundir);
+	assert_int_equal(rundir_list_users(&rundir, &disk, &entries, &n), 0);
+	assert_int_equal(n, 1);
+	assert_string_equal(entries[0].name, "web2");
+	assert_true(entries[0].readable);
+	entries[0].presence = VM_SUPERVISED;
+	assert_ptr_equal(vm_holder_find(entries, n, &disk), &entries[0]);
+	vm_entry_finish(&entries[0]);
+	free(entries);
+}
+
 static void a_disk_of_which_no_identity_is_known_is_nobodys(void **state)
 {
 	static const struct resource_identity disk = { 1, 12 };
@@ -159,6 +194,7 @@ int main(void)
 		TEST(the_list_has_the_vms_by_name_and_nothing_else),
 		TEST(a_vm_that_ended_is_known_by_its_end_record),
 		TEST(another_vms_state_is_not_believed),
+		TEST(a_disks_users_are_those_whose_state_names_it),
 		TEST(a_disk_of_which_no_identity_is_known_is_nobodys),
 		TEST(a_runtime_directory_that_was_asked_for_is_used_or_refused),
 		TEST(of_the_other_places_the_first_that_works_is_taken),
