@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/fd.h"
 #include "base/str.h"
 
 int fdinfo_read(int at, const char *name, char text[static FDINFO_MAX])
@@ -20,9 +19,12 @@ int fdinfo_read(int at, const char *name, char text[static FDINFO_MAX])
 
 	if (fd < 0)
 		return -errno;
-	n = fd_read_all(fd, text, FDINFO_MAX - 1);
+	/* one read: the kernel makes the text whole, and gives as much as there is room for */
+	do {
+		n = read(fd, text, FDINFO_MAX - 1);
+	} while (n < 0 && errno == EINTR);
 	if (n < 0)
-		return n;
+		return -errno;
 	text[n] = '\0';
 	return 0;
 }

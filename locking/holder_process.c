@@ -31,28 +31,35 @@ void holder_from_pid(pid_t pid, struct lock_holder *ret)
 }
 
 /* Device numbers in fdinfo are not always stat's (btrfs, overlay), so ask stat. */
-static bool is_the_file(int process, const char *fd_name, const struct resource_identity *id)
+static bool is_the_file(int fdinfo, const char *fd_name, const struct resource_identity *id)
 {
 	char path[300];
 	struct stat info;
 
-	snprintf(path, sizeof(path), "fd/%s", fd_name);
-	if (fstatat(process, path, &info, 0) < 0)
+	snprintf(path, sizeof(path), "../fd/%s", fd_name);
+	if (fstatat(fdinfo, path, &info, 0) < 0)
 		return false;
 	return resource_identity_is(id, &info);
 }
 
-static bool process_holds(int process, const struct resource_identity *id, enum resource_mode mode)
+/*
+ * The locks first, although a stat is cheaper: it waits for ever where some other
+ * open file of that process is on a server that is gone.
+ */
+static bool process_holds(
+	int proc, const char *pid, const struct resource_identity *id, enum resource_mode mode)
 {
-	_cleanup_(closedirp) DIR *dir = file_list_at(process, "fdinfo");
-	char text[FDINFO_MAX];
+	_cleanup_(closedirp) DIR *dir = NULL;
+	char text[FDINFO_MAX], path[300];
 	struct dirent *entry;
 
+	snprintf(path, sizeof(path), "%s/fdinfo", pid);
+	dir = file_list_at(proc, path);
 	while (dir && (entry = readdir(dir))) {
 		if (entry->d_name[0] == '.' || fdinfo_read(dirfd(dir), entry->d_name, text) < 0)
 			continue;
 		if (file_lock_is_in_the_way(text, file_use_of(mode)) &&
-			is_the_file(process, entry->d_name, id))
+			is_the_file(dirfd(dir), entry->d_name, id))
 			return true;
 	}
 	return false;
@@ -67,12 +74,9 @@ bool holder_scan(
 	pid_t found = 0;
 
 	while (dir && !found && clock_monotonic_ms() < deadline && (entry = readdir(dir))) {
-		_cleanup_(closep) int process = -1;
-
 		if (entry->d_name[0] < '0' || entry->d_name[0] > '9')
 			continue;
-		process = openat(dirfd(dir), entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (process >= 0 && process_holds(process, id, mode))
+		if (process_holds(dirfd(dir), entry->d_name, id, mode))
 			found = atoi(entry->d_name);
 	}
 	if (found)
