@@ -28,19 +28,25 @@ static void note_holder(const struct file_place *place, const struct file_record
 		holder_find(&query, self, &view->holder);
 }
 
-/* Who names a lock file itself has its record read as such. */
-static struct file_record_home home_of(
-	const struct file_place *place, const struct resource_identity *id, const char *boot_id)
+/*
+ * As file_record_read(), with the @home that has the record: who names a lock file
+ * itself has its record read as such.
+ */
+static int record_read(const struct file_place *place, const char *boot_id,
+	struct file_record_home *home, struct record *ret)
 {
-	struct file_record_home home = file_place_record_home(place), text = home;
-	struct record record;
+	struct file_record_home text;
+	int code;
 
+	*home = text = file_place_record_home(place);
+	code = file_record_read(*home, &place->id, boot_id, ret);
+	if (code == 0 || home->form != FILE_RECORD_FORM_ATTRIBUTE)
+		return code;
 	text.form = FILE_RECORD_FORM_TEXT;
-	if (home.form == FILE_RECORD_FORM_ATTRIBUTE &&
-		file_record_read(home, id, boot_id, &record) != 0 &&
-		file_record_read(text, id, boot_id, &record) == 0)
-		return text;
-	return home;
+	if (file_record_read(text, &place->id, boot_id, ret) != 0)
+		return code;
+	*home = text;
+	return 0;
 }
 
 static int place_look(const struct file_place *place, struct lock_view *view, struct error *err)
@@ -53,8 +59,7 @@ static int place_look(const struct file_place *place, struct lock_view *view, st
 	int ret;
 
 	process_boot_id(self.boot_id); /* without it no record of this boot is checked further */
-	home = home_of(place, &place->id, self.boot_id);
-	ret = file_record_read(home, &place->id, self.boot_id, &record);
+	ret = record_read(place, self.boot_id, &home, &record);
 	view->recordable |= ret == 0 || ret == FILE_RECORD_NONE;
 	if (ret == 0 && record.generation > view->generation)
 		view->generation = record.generation;
