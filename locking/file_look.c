@@ -40,7 +40,7 @@ static int record_read(const struct file_place *place, const char *boot_id,
 
 	*home = text = file_place_record_home(place);
 	code = file_record_read(*home, &place->id, boot_id, ret);
-	if (code == 0 || home->form != FILE_RECORD_FORM_ATTRIBUTE)
+	if (code == 0 || home->form != FILE_RECORD_FORM_ATTRIBUTE || place->known_image)
 		return code;
 	text.form = FILE_RECORD_FORM_TEXT;
 	if (file_record_read(text, &place->id, boot_id, ret) != 0)
@@ -126,6 +126,7 @@ static int image_open_to_look(struct file_image *image, int fd, struct error *er
 	} else {
 		ret = file_open_check(place->path, fd, &place->id, err);
 		place->life = ret < 0 ? -1 : fd;
+		place->known_image = true;
 	}
 	image->resource.id = place->id;
 	return ret < 0 ? ret : 0;

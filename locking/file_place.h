@@ -35,8 +35,9 @@ struct file_place {
 	int life;                       /* -1: not open */
 	int guard;                      /* likewise */
 	bool lost;                      /* let go of, and could not be taken back */
-	bool recordable;                /* as it was seen when it was armed */
-	char *record;                   /* the text that was put there by arming; NULL: none */
+	bool known_image; /* to who looks at it: nobody's lock file, named by itself */
+	bool recordable;  /* as it was seen when it was armed */
+	char *record;     /* the text that was put there by arming; NULL: none */
 };
 
 const char *file_place_kind_name(enum file_place_kind kind); /* "image", "lockspace", ... */

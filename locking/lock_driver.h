@@ -142,7 +142,7 @@ struct lock_descriptor {
 struct lock_look {
 	const struct lock_params *params; /* as for create; NULL: none are known */
 	const struct resource *resource;
-	int fd;       /* its file, if the caller has it open for reading; else -1 */
+	int fd; /* its file, if the caller has it open for reading, and it is an image; else -1 */
 	bool to_lock; /* what would hinder a lock, though nobody has it, is a failure too */
 };
 struct lock_view {

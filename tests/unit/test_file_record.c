@@ -75,6 +75,29 @@ static void damaged_and_copied_records_are_not_believed(void **state)
 	}
 }
 
+/* Its first sector is the guest's to write. */
+static void what_an_image_contains_is_no_record_of_it(void **state)
+{
+	const char *path = fixture_image("a");
+	const struct resource disk = fixture_resource(path, RESOURCE_EXCLUSIVE);
+	struct lock_look look = { .resource = &disk };
+	struct lock_view view;
+	char text[4096];
+
+	(void)state;
+	lock_manager_free(held_lock("a", path, RESOURCE_EXCLUSIVE));
+	strcpy(text, record_of(path));
+	assert_int_equal(removexattr(path, ATTRIBUTE), 0);
+	look.fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_int_equal(pwrite(look.fd, text, strlen(text) + 1, 0), strlen(text) + 1);
+	assert_int_equal(truncate(path, strlen(text)), 0);
+	assert_int_equal(lock_manager_look(&lock_driver_file, path, &view, NULL), 0);
+	assert_int_equal(view.generation, 1); /* as of a lock file */
+	assert_int_equal(lock_manager_look_at(&lock_driver_file, &look, &view, NULL), 0);
+	assert_true(view.generation == 0 && view.recordable && view.lockable);
+	close(look.fd);
+}
+
 static void where_no_record_can_be_kept_the_stamp_has_to_do(void **state)
 {
 	const char *path = fixture_image("a");
@@ -154,6 +177,7 @@ int main(void)
 		in_fixture(an_armed_image_says_who_has_it),
 		in_fixture(only_exclusive_users_write_records),
 		in_fixture(damaged_and_copied_records_are_not_believed),
+		in_fixture(what_an_image_contains_is_no_record_of_it),
 		in_fixture(where_no_record_can_be_kept_the_stamp_has_to_do),
 		in_fixture(an_old_record_that_cannot_be_replaced_is_removed_or_nothing_runs),
 		in_fixture(nothing_is_armed_over_a_record_that_stays),
