@@ -48,12 +48,16 @@ int image_file_open(const char *path, struct stat *st, struct error *err)
 
 int image_file_read(int fd, const struct stat *st, struct image *ret, struct error *err)
 {
+	/* the first is enough for nearly all, and a page costs twice as much */
+	static const size_t sizes[] = { 1024, IMAGE_HEADER_SIZE };
 	const struct header_file file = { .fd = fd, .st = st };
 	_cleanup_(freep) uint8_t *more = NULL;
 	uint8_t bytes[IMAGE_HEADER_SIZE];
-	int code;
+	int code = IMAGE_NEEDS_MORE;
+	size_t i;
 
-	code = header_parse(&file, bytes, sizeof(bytes), ret, err);
+	for (i = 0; i < sizeof(sizes) / sizeof(*sizes) && code == IMAGE_NEEDS_MORE; i++)
+		code = header_parse(&file, bytes, sizes[i], ret, err);
 	if (code != IMAGE_NEEDS_MORE)
 		return code;
 	more = malloc(ret->needed);

@@ -48,6 +48,28 @@ static void a_damaged_header_is_refused(void **state)
 	chain_expect("-drive file=cut,format=raw", "cut exclusive");
 }
 
+/* Within one read of ours, across its end, behind it. */
+static void a_name_is_found_wherever_it_stands(void **state)
+{
+	static const uint16_t places[] = { 512, 1020, 1024, 2000, 4092, 4096, 6000, 8192 - 4 };
+	size_t i;
+
+	(void)state;
+	chain_put_raw("base");
+	for (i = 0; i < sizeof(places) / sizeof(*places); i++) {
+		uint8_t bytes[8192] = "QFI\xfb\0\0\0\2";
+
+		bytes[14] = places[i] >> 8;
+		bytes[15] = places[i] & 0xff;
+		bytes[19] = strlen("base");
+		bytes[23] = 16;
+		memcpy(bytes + places[i], "base", strlen("base"));
+		chain_put("top", bytes, sizeof(bytes));
+		chain_expect("-drive file=top,format=qcow2", "base reader, top exclusive");
+		assert_int_equal(unlink("top"), 0);
+	}
+}
+
 static void nothing_but_files_and_devices_is_followed(void **state)
 {
 	(void)state;
@@ -158,6 +180,8 @@ int main(void)
 			what_is_missing_is_named, chain_setup, chain_teardown),
 		cmocka_unit_test_setup_teardown(
 			a_damaged_header_is_refused, chain_setup, chain_teardown),
+		cmocka_unit_test_setup_teardown(
+			a_name_is_found_wherever_it_stands, chain_setup, chain_teardown),
 		cmocka_unit_test_setup_teardown(
 			nothing_but_files_and_devices_is_followed, chain_setup, chain_teardown),
 		cmocka_unit_test_setup_teardown(
