@@ -25,19 +25,14 @@ struct finding {
 	bool is_free;   /* for this VM, in this mode */
 };
 
-static int look(const struct preparation *p, size_t i, struct finding *ret, struct error *err)
+/* Of @ret->resource. */
+static int look(const struct preparation *p, const struct lock_params *params, struct finding *ret,
+	struct error *err)
 {
-	struct lock_params params = { 0 };
-	struct lock_look look;
+	struct lock_look look = { .params = params, .resource = ret->resource };
 	int code;
 
-	*ret = (struct finding){
-		.resource = &p->disks.set.items[i],
-		.image = disks_find_image(&p->disks, &p->disks.set.items[i]),
-	};
-	options_fill_lock_params(&p->options, &params);
-	look.params = &params;
-	look.resource = ret->resource;
+	ret->image = disks_find_image(&p->disks, ret->resource);
 	look.fd = ret->image ? ret->image->fd : -1;
 	look.to_lock = true;
 	code = lock_manager_look_at(p->driver, &look, &ret->view, err);
@@ -58,8 +53,12 @@ static void print_argument(const char *arg)
 					 "0123456789-_./:=,+@%") == strlen(arg);
 	char shown[SHOWN];
 
-	str_printable(arg, shown, sizeof(shown));
-	printf(plain ? " %s" : " '%s'", shown);
+	if (plain) {
+		putchar(' ');
+		fputs(arg, stdout);
+		return;
+	}
+	printf(" '%s'", str_printable(arg, shown, sizeof(shown)));
 }
 
 static void print_argv(const struct preparation *p)
@@ -209,16 +208,18 @@ static void print_json(const struct preparation *p, json_t *resources)
 int check_report(const struct preparation *p)
 {
 	json_t *resources = p->options.json ? json_array() : NULL;
+	struct lock_params params = { 0 };
 	bool all_free = true;
 	int status = 0;
 	size_t i;
 
+	options_fill_lock_params(&p->options, &params);
 	if (!p->options.json)
 		print_head(p);
 	for (i = 0; i < p->disks.set.n; i++) {
-		struct finding finding;
+		struct finding finding = { .resource = &p->disks.set.items[i] };
 		struct error err = { 0 };
-		int ret = look(p, i, &finding, &err);
+		int ret = look(p, &params, &finding, &err);
 
 		if (ret < 0 && !status)
 			status = exit_failure(ret, &err);
