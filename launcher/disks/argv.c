@@ -88,13 +88,15 @@ int on_config(struct scan *scan, const struct qemu_option *option, const char *a
 
 char *scan_origin(const struct scan *scan, const char *arg)
 {
-	char *origin;
+	struct str origin = { 0 };
 
-	/* no option: a bare word */
-	if (asprintf(&origin, "%s%s%s", scan->option, *scan->option && arg ? " " : "",
-		    arg ? arg : "") < 0)
-		return NULL;
-	return origin;
+	str_reserve(&origin, strlen(scan->option) + (arg ? strlen(arg) : 0) + 1);
+	str_append(&origin, scan->option);
+	if (*scan->option && arg) /* no option: a bare word */
+		str_append(&origin, " ");
+	if (arg)
+		str_append(&origin, arg);
+	return str_take(&origin);
 }
 
 int scan_not_understood(struct scan *scan, const char *arg, const char *why)

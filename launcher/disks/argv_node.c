@@ -63,28 +63,54 @@ static bool drive_is_read_only(const struct scan *scan, const json_t *options)
 	       keyval_bool(options, "snapshot", scan->line->snapshot);
 }
 
+/* 0 or -ENOMEM, also if there is no such member. */
+static int member_rename(json_t *options, const char *from, const char *to)
+{
+	json_t *value = json_object_get(options, from);
+
+	if (value && json_object_set_nocheck(options, to, value) < 0)
+		return -ENOMEM;
+	json_object_del(options, from);
+	return 0;
+}
+
+/* What no block node has. */
+static void drive_only_drop(json_t *options)
+{
+	static const char *const names[] = { "file", "readonly", "media", "snapshot", "cache", "if",
+		"id" };
+	const char *key;
+	json_t *value;
+	void *next;
+	size_t i;
+
+	json_object_foreach_safe (options, next, key, value) {
+		for (i = 0; i < sizeof(names) / sizeof(*names); i++) {
+			if (strcmp(key, names[i]) == 0) {
+				json_object_del(options, key);
+				break;
+			}
+		}
+	}
+}
+
 /* Turn what belongs to -drive alone into what a block node has. */
 static int drive_to_node(const struct scan *scan, json_t *options)
 {
-	static const char *const drive_only[] = { "file", "format", "readonly", "media", "snapshot",
-		"cache", "if", "id" };
 	const char *file = keyval_text(options, "file");
-	const char *format = keyval_text(options, "format");
 	bool read_only = drive_is_read_only(scan, options);
 	int code = 0;
-	size_t i;
 
 	if (file && *file)
-		code = keyval_set_text(options, NODE_PSEUDO_FILENAME, file);
-	if (code == 0 && format)
-		code = keyval_set_text(options, "driver", format);
+		code = member_rename(options, "file", NODE_PSEUDO_FILENAME);
 	if (code == 0)
-		code = keyval_set_text(options, "read-only", read_only ? "on" : "off");
+		code = member_rename(options, "format", "driver");
+	drive_only_drop(options);
+	if (code == 0)
+		code = json_object_set_new_nocheck(options, "read-only", json_boolean(read_only));
 	if (code == 0 && !json_object_get(options, "auto-read-only"))
-		code = keyval_set_text(options, "auto-read-only", "on");
-	for (i = 0; i < sizeof(drive_only) / sizeof(*drive_only); i++)
-		json_object_del(options, drive_only[i]);
-	return code;
+		code = json_object_set_new_nocheck(options, "auto-read-only", json_true());
+	return code < 0 ? -ENOMEM : 0;
 }
 
 /* A drive without a medium, or a question for the list of formats. */

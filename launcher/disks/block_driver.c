@@ -141,3 +141,15 @@ const struct block_child block_children[] = {
 	{ "children", BLOCK_PROBE_NEVER, BLOCK_PROBE_ALWAYS, .array = true },
 };
 const size_t block_children_n = sizeof(block_children) / sizeof(*block_children);
+
+bool block_child_is_key(const char *key)
+{
+	size_t i;
+
+	for (i = 0; i < block_children_n; i++) {
+		/* one look at the first byte answers nearly all */
+		if (*block_children[i].key == *key && strcmp(block_children[i].key, key) == 0)
+			return true;
+	}
+	return false;
+}

@@ -48,3 +48,6 @@ struct block_child {
 
 extern const struct block_child block_children[];
 extern const size_t block_children_n;
+
+/* May there be a child under this key? */
+bool block_child_is_key(const char *key);

@@ -84,16 +84,28 @@ static int child_walk_keep_first(struct chain *chain, const json_t *child,
 	return code;
 }
 
+bool chain_has_children(const json_t *node)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach ((json_t *)node, key, value) {
+		if (block_child_is_key(key))
+			return true;
+	}
+	return false;
+}
+
 int chain_walk_children(struct chain *chain, const json_t *node, const struct chain_place *place,
 	struct chain_primary *ret)
 {
 	const char *name = keyval_text(node, "driver");
 	const struct block_driver *driver = block_driver_find(name);
 	bool format = !name || (driver && driver->kind == BLOCK_FORMAT);
+	size_t i, n = chain_has_children(node) ? block_children_n : 0;
 	int code = 0;
-	size_t i;
 
-	for (i = 0; i < block_children_n && code == 0; i++) {
+	for (i = 0; i < n && code == 0; i++) {
 		const struct block_child *row = &block_children[i];
 		enum block_probing probing = format ? row->under_format : row->under_filter;
 		struct chain_place below = chain_place_below(place, probing);

@@ -40,6 +40,8 @@ static int index_node(struct chain *chain, json_t *node)
 	value = json_object_get(node, "backing");
 	if (value && index_child(chain, value) < 0)
 		return -ENOMEM;
+	if (!chain_has_children(node))
+		return 0;
 	for (i = 0; i < block_children_n; i++) {
 		const struct block_child *row = &block_children[i];
 		json_t *element;

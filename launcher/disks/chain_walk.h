@@ -54,6 +54,9 @@ int chain_walk_node(struct chain *chain, const json_t *node, const struct chain_
 int chain_walk_child(struct chain *chain, const json_t *child, struct chain_place *place,
 	struct chain_primary *ret);
 
+/* Has it any that the table of children knows? Cheaper than to ask for each of them. */
+bool chain_has_children(const json_t *node);
+
 /* All that the table of children knows; a format's own "file" is left out. */
 int chain_walk_children(struct chain *chain, const json_t *node, const struct chain_place *place,
 	struct chain_primary *ret);

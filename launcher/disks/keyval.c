@@ -9,20 +9,25 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 
-/* Read a value up to a single comma; returns where that comma (or the end) is. */
-static const char *value_read(const char *text, struct str *ret)
+/* A value up to a single comma; @text moves to that comma, or the end. NULL: no memory. */
+static json_t *value_read(const char **text)
 {
+	_cleanup_(str_finish) struct str value = { 0 };
+	const char *from = *text;
 	size_t len;
 
 	for (;;) {
-		len = strcspn(text, ",");
-		if (text[len] != ',' || text[len + 1] != ',') {
-			str_append_bytes(ret, text, len);
-			return text + len;
-		}
-		str_append_bytes(ret, text, len + 1);
-		text += len + 2;
+		len = strcspn(from, ",");
+		*text = from + len;
+		if (from[len] != ',' || from[len + 1] != ',')
+			break;
+		str_append_bytes(&value, from, len + 1);
+		from += len + 2;
 	}
+	if (!value.len && !value.failed) /* nearly always */
+		return json_stringn_nocheck(from, len);
+	str_append_bytes(&value, from, len);
+	return value.failed ? NULL : json_stringn_nocheck(value.text, value.len);
 }
 
 /* One "key=value" or bare word, from @text on; @text moves behind it. 0 or -ENOMEM. */
@@ -30,27 +35,24 @@ static int pair_read(const char **text, const char *implied, json_t *into)
 {
 	size_t key_len = strcspn(*text, "=,");
 	const char *key = *text;
-	struct str value = { 0 };
-	_cleanup_(freep) char *owned = NULL;
+	json_t *value;
 
 	if (key[key_len] == '=') {
-		*text = value_read(key + key_len + 1, &value);
+		*text = key + key_len + 1;
+		value = value_read(text);
 	} else if (implied) {
-		*text = value_read(key, &value);
+		value = value_read(text);
 		key = implied;
 		key_len = strlen(implied);
 	} else {
 		bool off = key_len > 2 && str_starts(key, "no");
 
 		*text = key + key_len;
-		str_append(&value, off ? "off" : "on");
+		value = json_string_nocheck(off ? "off" : "on");
 		key += off ? 2 : 0;
 		key_len -= off ? 2 : 0;
 	}
-	owned = str_take(&value);
-	if (!owned || json_object_setn_new_nocheck(into, key, key_len, json_string_nocheck(owned)))
-		return -ENOMEM;
-	return 0;
+	return json_object_setn_new_nocheck(into, key, key_len, value) < 0 ? -ENOMEM : 0;
 }
 
 int keyval_parse(const char *text, const char *implied, json_t **ret)
@@ -191,11 +193,29 @@ static int nest_object(json_t *into, const json_t *from, size_t depth, struct er
 	return 0;
 }
 
+/* No dotted key and no list: as nearly every -drive is. */
+static bool is_nested(const json_t *flat)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach ((json_t *)flat, key, value) {
+		if (strchr(key, '.') || json_is_object(value) || json_is_array(value))
+			return false;
+	}
+	return true;
+}
+
 int keyval_nest(const json_t *flat, json_t **ret, struct error *err)
 {
-	_cleanup_(keyval_freep) json_t *nested = json_object();
+	_cleanup_(keyval_freep) json_t *nested = NULL;
 	int code;
 
+	if (is_nested(flat)) {
+		*ret = json_incref((json_t *)flat);
+		return 0;
+	}
+	nested = json_object();
 	if (!nested)
 		return -ENOMEM;
 	code = nest_object(nested, flat, 0, err);

@@ -31,6 +31,7 @@ int keyval_parse_json(const char *text, json_t **ret, struct error *err);
 
 /*
  * Dotted keys become objects in objects, at every level; lists become objects.
+ * Where there are none, @ret is @flat itself, with one reference more.
  *
  * Returns 0, -EINVAL with a sentence (a key is both a value and a group, or too
  * deep) or -ENOMEM.

@@ -47,8 +47,8 @@ static char *nodes_text(const struct command_line *line)
 }
 
 /* what every -drive says unless it says something else */
-#define RW "\"auto-read-only\":\"on\",\"read-only\":\"off\""
-#define RO "\"auto-read-only\":\"on\",\"read-only\":\"on\""
+#define RW "\"auto-read-only\":true,\"read-only\":false"
+#define RO "\"auto-read-only\":true,\"read-only\":true"
 #define AT "{\"@filename\":"
 
 static void arguments_become_block_nodes(void **state)
@@ -76,19 +76,19 @@ static void arguments_become_block_nodes(void **state)
 		{ "-snapshot -drive file=a,snapshot=off", AT "\"a\"," RW "}" },
 		{ "-snapshot -drive file=a,nosnapshot", AT "\"a\"," RW "}" },
 		{ "-snapshot a", AT "\"a\"," RO "}" },
-		{ "-drive file=a,format=raw", AT "\"a\",\"auto-read-only\":\"on\","
-						 "\"driver\":\"raw\",\"read-only\":\"off\"}" },
+		{ "-drive file=a,format=raw", AT "\"a\",\"auto-read-only\":true,"
+						 "\"driver\":\"raw\",\"read-only\":false}" },
 		{ "-drive file=a,auto-read-only=off",
-			AT "\"a\",\"auto-read-only\":\"off\",\"read-only\":\"off\"}" },
+			AT "\"a\",\"auto-read-only\":\"off\",\"read-only\":false}" },
 		{ "-drive file.filename=a,driver=qcow2",
-			"{\"auto-read-only\":\"on\",\"driver\":\"qcow2\","
-			"\"file\":{\"filename\":\"a\"},\"read-only\":\"off\"}" },
+			"{\"auto-read-only\":true,\"driver\":\"qcow2\","
+			"\"file\":{\"filename\":\"a\"},\"read-only\":false}" },
 		{ "-drive file=a,file.locking=off",
-			AT "\"a\",\"auto-read-only\":\"on\",\"file\":{\"locking\":\"off\"},"
-			   "\"read-only\":\"off\"}" },
+			AT "\"a\",\"auto-read-only\":true,\"file\":{\"locking\":\"off\"},"
+			   "\"read-only\":false}" },
 		{ "-drive file=a,cache=none,cache.direct=on",
-			AT "\"a\",\"auto-read-only\":\"on\",\"cache\":{\"direct\":\"on\"},"
-			   "\"read-only\":\"off\"}" },
+			AT "\"a\",\"auto-read-only\":true,\"cache\":{\"direct\":\"on\"},"
+			   "\"read-only\":false}" },
 		{ "-drive if=ide,media=cdrom", "" }, { "-drive file=,if=ide", "" },
 		{ "-drive id=d,file=a,if=none -set drive.d.file=b", AT "\"b\"," RW "}" },
 		{ "-drive id=d,file=a,if=none -set drive.e.file=b", AT "\"a\"," RW "}" },

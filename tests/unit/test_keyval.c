@@ -83,6 +83,16 @@ static void dots_and_lists_become_groups(void **state)
 	}
 }
 
+static void what_has_none_of_them_is_not_copied(void **state)
+{
+	_cleanup_(keyval_freep) json_t *flat = json_pack("{s:s, s:b}", "a", "x", "b", true);
+	_cleanup_(keyval_freep) json_t *nested = NULL;
+
+	(void)state;
+	assert_int_equal(keyval_nest(flat, &nested, NULL), 0);
+	assert_ptr_equal(nested, flat);
+}
+
 static void a_value_that_is_a_group_too_is_refused(void **state)
 {
 	static const char *const rows[] = {
@@ -233,6 +243,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(options_are_read_as_qemu_reads_them),
 		cmocka_unit_test(dots_and_lists_become_groups),
+		cmocka_unit_test(what_has_none_of_them_is_not_copied),
 		cmocka_unit_test(a_value_that_is_a_group_too_is_refused),
 		cmocka_unit_test(nesting_without_end_is_refused),
 		cmocka_unit_test(json_may_have_single_quotes),
