@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "fault.h"
 #include "lockspace_helpers.h"
 
@@ -27,9 +28,9 @@ static bool is_told(struct lock *lock)
 
 static void replace(const char *path)
 {
-	char other[256];
+	_cleanup_(freep) char *other = NULL;
 
-	snprintf(other, sizeof(other), "%s.other", path);
+	assert_true(asprintf(&other, "%s.other", path) > 0);
 	put(other, "");
 	assert_int_equal(rename(other, path), 0);
 }
