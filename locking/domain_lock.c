@@ -280,6 +280,11 @@ int domain_lock_verify(struct domain_lock *domain, struct error *err)
 	return lock_manager_verify(domain->lock, NULL, err);
 }
 
+void domain_lock_set_process(struct domain_lock *domain, pid_t pid, uint64_t start_time)
+{
+	lock_manager_set_owner_pid(domain->lock, pid, start_time);
+}
+
 int domain_lock_resource_status(
 	struct domain_lock *domain, const struct resource *resource, struct lock_status *ret)
 {

@@ -122,6 +122,9 @@ int domain_lock_image_detach(
 int domain_lock_lease_detach(
 	struct domain_lock *domain, const struct resource *lease, struct error *err);
 
+/* QEMU has daemonized: it is this process from now on. */
+void domain_lock_set_process(struct domain_lock *domain, pid_t pid, uint64_t start_time);
+
 /* See status, lost_fd and resource_fds in lock_driver.h. */
 int domain_lock_resource_status(
 	struct domain_lock *domain, const struct resource *resource, struct lock_status *ret);

@@ -50,8 +50,15 @@ static int file_create(const struct lock_params *params, struct lock **ret, stru
 
 static void file_set_owner_pid(struct lock *lock, pid_t pid, uint64_t start_time)
 {
-	file_locks_of(lock)->owner.pid = pid;
-	file_locks_of(lock)->owner.start_time = start_time;
+	struct file_locks *locks = file_locks_of(lock);
+	size_t i, k;
+
+	locks->owner.pid = pid;
+	locks->owner.start_time = start_time;
+	for (i = 0; i < locks->n; i++) {
+		for (k = 0; k < locks->images[i].n_places; k++)
+			file_place_rename_owner(&locks->images[i].places[k], &locks->owner);
+	}
 }
 
 static int images_reserve(struct file_locks *locks)

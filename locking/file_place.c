@@ -182,6 +182,12 @@ int file_place_take(struct file_place *place, struct error *err)
 	return ret;
 }
 
+void file_place_rename_owner(struct file_place *place, const struct lock_owner *owner)
+{
+	if (place->record)
+		file_record_rename_owner(file_place_record_home(place), &place->record, owner);
+}
+
 int file_place_drop(struct file_place *place)
 {
 	int ret;

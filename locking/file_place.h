@@ -73,6 +73,9 @@ int file_place_take(struct file_place *place, struct error *err);
 /* Give both back; the record says so first. 0 or -errno, and then they are held, or lost. */
 int file_place_drop(struct file_place *place);
 
+/* Its record names @owner from now on, if it has one of ours. */
+void file_place_rename_owner(struct file_place *place, const struct lock_owner *owner);
+
 /*
  * Is a lock file still the one that others would find and lock? (Of an image: 0.)
  *

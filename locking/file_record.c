@@ -185,6 +185,23 @@ int file_record_mark_shared(
 	return mark(home, owner, note_sharer, err);
 }
 
+void file_record_rename_owner(
+	struct file_record_home home, char **text, const struct lock_owner *owner)
+{
+	struct record record;
+	char *written;
+	int code;
+
+	if (record_from_text(*text, strlen(*text), &record) < 0)
+		return;
+	record.owner = *owner;
+	written = record_put(home, &record, &code);
+	if (!written)
+		return;
+	free(*text);
+	*text = written;
+}
+
 void file_record_clear(struct file_record_home home, char *text)
 {
 	char *held = strstr(text, " held=1 ");

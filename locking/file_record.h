@@ -61,6 +61,14 @@ int file_record_mark_part(
 int file_record_mark_shared(
 	struct file_record_home home, const struct lock_owner *owner, struct error *err);
 
+/*
+ * Name the process anew in a record of our own.
+ *
+ * @text	what stands there; freed and replaced, or left if it cannot be written
+ */
+void file_record_rename_owner(
+	struct file_record_home home, char **text, const struct lock_owner *owner);
+
 /* Write that the holder is gone. A failure harms nobody: the lock, not the record, holds. */
 void file_record_clear(struct file_record_home home, char *text);
 

@@ -187,7 +187,11 @@ struct lock_driver {
 	/* Close everything; locks that live on in QEMU's descriptors stay. NULL is fine. */
 	void (*destroy)(struct lock *lock);
 
-	/* The pid of the process that becomes QEMU, once it is known; records carry it. */
+	/*
+	 * The pid of the process that becomes QEMU, once it is known; records carry
+	 * it. Of a QEMU that has daemonized it comes a second time, while all is held:
+	 * records that cannot be rewritten keep the old one.
+	 */
 	void (*set_owner_pid)(struct lock *lock, pid_t pid, uint64_t start_time);
 
 	/*

@@ -41,6 +41,22 @@ static void an_armed_image_says_who_has_it(void **state)
 	lock_manager_free(lock);
 }
 
+static void a_held_image_can_be_another_processs(void **state)
+{
+	const char *path = fixture_image("a");
+	struct lock *lock = held_lock("web", path, RESOURCE_EXCLUSIVE);
+
+	(void)state;
+	lock_manager_set_owner_pid(lock, 4711, 42);
+	assert_true(record_says(path, " pid=4711 "));
+	assert_true(record_says(path, " gen=1 "));
+	assert_true(record_says(path, " held=1 "));
+	assert_int_equal(lock_manager_release(lock, NULL, NULL), 0);
+	assert_true(record_says(path, " pid=4711 "));
+	assert_true(record_says(path, " held=0 "));
+	lock_manager_free(lock);
+}
+
 static void only_exclusive_users_write_records(void **state)
 {
 	const char *path = fixture_image("a");
@@ -175,6 +191,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		in_fixture(an_armed_image_says_who_has_it),
+		in_fixture(a_held_image_can_be_another_processs),
 		in_fixture(only_exclusive_users_write_records),
 		in_fixture(damaged_and_copied_records_are_not_believed),
 		in_fixture(what_an_image_contains_is_no_record_of_it),
