@@ -30,8 +30,10 @@ struct chain {
 	const struct credentials *credentials;
 	bool readonly_locks; /* false: what is only read is not in the set */
 	size_t keep_open;    /* so many images stay open */
+	bool note_missing;   /* what cannot be opened is a note */
 	char *cwd;           /* what QEMU's relative names relate to */
 
+	bool relative; /* an image has such a name */
 	struct resource_set set;
 	struct disks_notes notes;
 	struct disk_images images;

@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
-#include <sysexits.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -15,66 +14,6 @@
 #include "launcher/disks/image_file.h"
 
 /* One file of a chain. It is looked at first, and opened only if that does no harm. */
-
-static int status_from_errno(int number)
-{
-	switch (number) {
-	case ENOENT:
-	case ENOTDIR:
-	case ENXIO:
-	case ENOMEDIUM:
-		return EX_NOINPUT;
-	case EACCES:
-	case EPERM:
-		return EX_NOPERM;
-	case ELOOP:
-	case ENAMETOOLONG:
-		return EX_DATAERR;
-	default:
-		return EX_OSERR;
-	}
-}
-
-/* Does the argument name the path as it stands, so that it need not be said again? */
-static bool origin_names(const char *origin, const char *path)
-{
-	/* what stands before the name, and behind it if anything does */
-	static const char places[][2] = { " ", { '=', ',' }, { '"', '"' } };
-	const char *at = strstr(origin, path);
-	char before = at && at > origin ? at[-1] : ' ';
-	char after = at ? at[strlen(path)] : '\0';
-	size_t i;
-
-	for (i = 0; at && i < sizeof(places) / sizeof(*places); i++) {
-		if (before == places[i][0] && (!after || after == places[i][1]))
-			return true;
-	}
-	return false;
-}
-
-/* The sentence: who names the file, which one it is, and what is wrong. Returns @code. */
-static int file_say(struct chain *chain, const struct chain_place *place, const char *path,
-	int code, const char *why)
-{
-	if (origin_names(place->origin, path))
-		return error_set(chain->err, code, "%s: %s", place->origin, why);
-	return error_set(chain->err, code, "%s: %s: %s", place->origin, path, why);
-}
-
-static int file_error(struct chain *chain, const struct chain_place *place, const char *path)
-{
-	int number = errno;
-
-	error_status(chain->err, 0, status_from_errno(number));
-	return file_say(chain, place, path, -number, strerror(number));
-}
-
-static int file_refuse(
-	struct chain *chain, const struct chain_place *place, const char *path, const char *why)
-{
-	error_status(chain->err, 0, EX_DATAERR);
-	return file_say(chain, place, path, -EINVAL, why);
-}
 
 /* A file that the kernel makes up: reading it may do something. */
 static bool is_pseudo_file(const char *path, const struct stat *st)
@@ -101,20 +40,20 @@ static int file_check_type(struct chain *chain, const struct chain_place *place,
 	switch (st->st_mode & S_IFMT) {
 	case S_IFREG:
 		if (is_pseudo_file(path, st))
-			return file_refuse(
+			return chain_file_refuse(
 				chain, place, path, "a file of the kernel's own is no disk");
 		return 0;
 	case S_IFBLK:
 	case S_IFCHR:
 		return 0;
 	case S_IFDIR:
-		return file_refuse(chain, place, path, "a directory is no disk");
+		return chain_file_refuse(chain, place, path, "a directory is no disk");
 	case S_IFIFO:
-		return file_refuse(chain, place, path, "a FIFO is no disk");
+		return chain_file_refuse(chain, place, path, "a FIFO is no disk");
 	case S_IFSOCK:
-		return file_refuse(chain, place, path, "a socket is no disk");
+		return chain_file_refuse(chain, place, path, "a socket is no disk");
 	default:
-		return file_refuse(chain, place, path, "neither a file nor a block device");
+		return chain_file_refuse(chain, place, path, "neither a file nor a block device");
 	}
 }
 
@@ -161,8 +100,9 @@ static int image_probe(struct chain *chain, struct stat *st, const struct chain_
 	/* a device that we cannot read QEMU cannot read either; what it is weighs more */
 	if (S_ISBLK(st->st_mode) && code != -EINVAL && code != -ENOMEM)
 		return 0;
-	error_status(chain->err, 0, code == -EINVAL ? EX_DATAERR : status_from_errno(-code));
-	return file_say(chain, place, image->path, code, why.text);
+	if (code == -EINVAL)
+		return chain_file_refuse(chain, place, image->path, why.text);
+	return chain_file_fail(chain, place, image->path, -code, why.text);
 }
 
 /* Is there anything in the header that we need? */
@@ -255,7 +195,7 @@ static int image_visit(struct chain *chain, struct stat *st, const struct chain_
 
 	if (!image->probed && wants_header(place)) {
 		code = image_probe(chain, st, place, image);
-		if (code < 0)
+		if (code != 0)
 			return code;
 	}
 	if (!format)
@@ -278,8 +218,11 @@ int chain_visit_file(struct chain *chain, const char *name, const struct chain_p
 
 	if (!path)
 		return -ENOMEM;
-	if (stat(path, &st) < 0)
-		return file_error(chain, place, path);
+	chain->relative |= *name != '/';
+	if (stat(path, &st) < 0) {
+		code = chain_file_fail(chain, place, path, errno, strerror(errno));
+		return code < 0 ? code : 0;
+	}
 	code = file_check_type(chain, place, path, &st);
 	if (code < 0)
 		return code;
@@ -288,10 +231,10 @@ int chain_visit_file(struct chain *chain, const char *name, const struct chain_p
 	if (code < 0)
 		return code;
 	if (is_loop(place, index))
-		return file_refuse(chain, place, path, "its backing files lead back to it");
+		return chain_file_refuse(chain, place, path, "its backing files lead back to it");
 	code = image_visit(chain, &st, place, &chain->images.items[index]);
-	if (code < 0)
-		return code;
+	if (code != 0)
+		return code < 0 ? code : 0;
 	ret->image = index;
 	ret->path = take_ptr(path);
 	return 0;

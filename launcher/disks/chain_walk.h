@@ -68,3 +68,18 @@ int chain_walk_format(struct chain *chain, const json_t *node, struct chain_plac
 /* chain_file.c: look at one file and add it to the set; @ret may stay empty */
 int chain_visit_file(struct chain *chain, const char *name, const struct chain_place *place,
 	struct chain_primary *ret);
+
+/*
+ * A file that cannot be opened, for the reason that errno @number gives and @why
+ * says. With chain->note_missing it may be a note: QEMU will not open it either,
+ * and says so in its own words.
+ *
+ * Returns -errno with the sentence and its status, or CHAIN_FILE_MISSING.
+ */
+enum { CHAIN_FILE_MISSING = 1 };
+int chain_file_fail(struct chain *chain, const struct chain_place *place, const char *path,
+	int number, const char *why);
+
+/* A file that must not be used. Returns -EINVAL. */
+int chain_file_refuse(
+	struct chain *chain, const struct chain_place *place, const char *path, const char *why);

@@ -29,6 +29,7 @@ static int images_follow(struct disks *disks, const struct disks_params *params,
 		.credentials = params->credentials,
 		.readonly_locks = params->readonly_locks,
 		.keep_open = params->keep_open,
+		.note_missing = params->note_missing,
 		.cwd = getcwd(NULL, 0),
 		/* so that all notes are in one list, the command line's first */
 		.notes = disks->line.notes,
@@ -43,6 +44,7 @@ static int images_follow(struct disks *disks, const struct disks_params *params,
 		return code;
 	disks->set = chain.set;
 	disks->images = chain.images;
+	disks->relative = chain.relative;
 	disks->notes = chain.notes;
 	chain.set = (struct resource_set){ 0 };
 	chain.notes = (struct disks_notes){ 0 };

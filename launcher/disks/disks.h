@@ -18,7 +18,8 @@
 struct disks_params {
 	bool readonly_locks; /* false: files that are only read are not in the set */
 	const struct credentials *credentials; /* whose rights count; borrowed */
-	size_t keep_open; /* so many images may stay open, for a look at their locks */
+	size_t keep_open;  /* so many images may stay open, for a look at their locks */
+	bool note_missing; /* a file that cannot be opened is a note, no error */
 };
 
 /* All zeroes is empty and can be finished. */
@@ -27,6 +28,7 @@ struct disks {
 	struct resource_set set;
 	struct disk_images images; /* every file that was looked at */
 	struct disks_notes notes;  /* the command line's and the images' */
+	bool relative;             /* an image's name relates to the current directory */
 };
 
 void disks_finish(struct disks *disks);

@@ -49,6 +49,7 @@ const char *disks_note_kind_name(enum disks_note_kind kind)
 		[DISKS_NOTE_UNLOCKABLE] = "unlockable",
 		[DISKS_NOTE_UNKNOWN_DRIVER] = "unknown-driver",
 		[DISKS_NOTE_NOT_UNDERSTOOD] = "not-understood",
+		[DISKS_NOTE_MISSING] = "missing",
 	};
 
 	return names[kind];

@@ -13,6 +13,7 @@ enum disks_note_kind {
 	DISKS_NOTE_UNLOCKABLE,     /* on this host, but no image file: vvfat, nvme:// */
 	DISKS_NOTE_UNKNOWN_DRIVER, /* a block driver that we have never heard of */
 	DISKS_NOTE_NOT_UNDERSTOOD, /* may name files that we did not find */
+	DISKS_NOTE_MISSING,        /* a file is not there, or may not be opened */
 };
 
 struct disks_note {

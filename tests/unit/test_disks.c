@@ -195,6 +195,35 @@ static void the_command_lines_notes_come_first(void **state)
 	assert_int_equal(disks.line.notes.n, 0);
 }
 
+static void a_missing_image_is_a_note_if_that_is_wanted(void **state)
+{
+	const struct disks_params params = {
+		.readonly_locks = true, .credentials = &ours, .note_missing = true
+	};
+	char *argv[] = { "qemu", "-no-user-config", "-hda", "/no/such/image", NULL };
+	_cleanup_(disks_finish) struct disks disks = { 0 };
+
+	(void)state;
+	assert_int_equal(disks_from_argv(argv, &params, &disks, NULL), 0);
+	assert_int_equal(disks.set.n, 0);
+	assert_int_equal(disks.notes.n, 1);
+	assert_int_equal(disks.notes.items[0].kind, DISKS_NOTE_MISSING);
+	assert_string_equal(disks.notes.items[0].text,
+		"-hda /no/such/image: /no/such/image: No such file or directory");
+	assert_false(disks.relative);
+}
+
+static void a_relative_name_is_told(void **state)
+{
+	const struct disks_params params = { .credentials = &ours, .note_missing = true };
+	char *argv[] = { "qemu", "-no-user-config", "-hda", "no-such-image", NULL };
+	_cleanup_(disks_finish) struct disks disks = { 0 };
+
+	(void)state;
+	assert_int_equal(disks_from_argv(argv, &params, &disks, NULL), 0);
+	assert_true(disks.relative);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -206,6 +235,8 @@ int main(void)
 		cmocka_unit_test(what_qemus_user_may_not_read_is_not_read),
 		cmocka_unit_test(what_qemus_user_may_not_write_is_only_read),
 		cmocka_unit_test(the_command_lines_notes_come_first),
+		cmocka_unit_test(a_missing_image_is_a_note_if_that_is_wanted),
+		cmocka_unit_test(a_relative_name_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
