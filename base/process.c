@@ -7,6 +7,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -86,6 +88,50 @@ int process_is_alive(pid_t pid, uint64_t start_time)
 	if (pid <= 0 || process_start_time(pid, &now) < 0)
 		return 0;
 	return start_time == 0 || start_time == now;
+}
+
+/* The room that main()'s arguments have, which lie one behind the other. */
+static struct {
+	char *text;
+	size_t size;
+} arguments;
+
+void process_remember_arguments(char **argv)
+{
+	arguments.text = argv[0];
+	for (; *argv && *argv == arguments.text + arguments.size; argv++)
+		arguments.size += strlen(*argv) + 1;
+}
+
+void process_set_title(const char *title)
+{
+	prctl(PR_SET_NAME, "vmlatch");
+	if (!arguments.size)
+		return;
+	memset(arguments.text, 0, arguments.size);
+	snprintf(arguments.text, arguments.size, "vmlatch: %s", title);
+}
+
+/* <linux/pidfd.h> of 6.15, which the C library's headers do not have. */
+struct pidfd_info {
+	uint64_t mask;
+	uint64_t cgroup_id;
+	uint32_t ids[11]; /* pid, tgid, ppid, and the users and groups */
+	int32_t exit_code;
+};
+#define PIDFD_INFO_EXIT (UINT64_C(1) << 3)
+#define PIDFD_GET_INFO  _IOWR(0xFF, 11, struct pidfd_info)
+
+int pidfd_wait_status(int pidfd, int *ret)
+{
+	struct pidfd_info info = { .mask = PIDFD_INFO_EXIT };
+
+	if (ioctl(pidfd, PIDFD_GET_INFO, &info) < 0)
+		return -errno;
+	if (!(info.mask & PIDFD_INFO_EXIT))
+		return -EAGAIN;
+	*ret = info.exit_code;
+	return 0;
 }
 
 int process_boot_id(char id[static BOOT_ID_SIZE])

@@ -25,6 +25,25 @@ int process_is_alive(pid_t pid, uint64_t start_time);
 /* Does it stand still, by SIGSTOP or the like, or in a debugger? (State T or t.) */
 bool process_is_stopped(pid_t pid);
 
+/*
+ * What ps shows of this process: its name and its arguments become "vmlatch: @title",
+ * cut to the room that the arguments had.
+ *
+ * @argv	main()'s; to be called before it may be needed
+ */
+void process_remember_arguments(char **argv);
+void process_set_title(const char *title);
+
+/*
+ * How a process ended that may be nobody's child of ours: from Linux 6.15 on a
+ * pidfd that was open before tells, once its parent has waited for it.
+ *
+ * @ret	as wait() gives it
+ *
+ * Returns 0 or -errno (it lives, nobody has waited yet, or the kernel cannot tell).
+ */
+int pidfd_wait_status(int pidfd, int *ret);
+
 /* The id of this boot, 36 characters (/proc/sys/kernel/random/boot_id). 0 or -errno. */
 #define BOOT_ID_SIZE 37
 int process_boot_id(char id[static BOOT_ID_SIZE]);

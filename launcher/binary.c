@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -35,39 +36,106 @@ static bool is_program(const char *path)
 	return stat(path, &info) == 0 && S_ISREG(info.st_mode) && access(path, X_OK) == 0;
 }
 
-/* An empty part of PATH is the current directory. */
-static int search_path(const char *path, const char *name, char **ret, struct error *err)
+/* What a search passes over. */
+struct avoided {
+	const struct strv *tried; /* NULL: nothing, not even ourselves */
+	struct stat self;
+};
+
+static bool is_avoided(const struct avoided *avoided, const char *path)
 {
+	struct stat info;
+	size_t i;
+
+	if (!avoided->tried)
+		return false;
+	for (i = 0; i < avoided->tried->n; i++) {
+		if (strcmp(avoided->tried->items[i], path) == 0)
+			return true;
+	}
+	return stat(path, &info) == 0 && info.st_dev == avoided->self.st_dev &&
+	       info.st_ino == avoided->self.st_ino;
+}
+
+/* An empty part of PATH is the current directory. */
+static int search_path(
+	const char *name, const struct avoided *avoided, char **ret, struct error *err)
+{
+	const char *path = getenv("PATH");
 	bool seen = false;
 
-	for (;;) {
+	for (path = path ? path : DEFAULT_PATH;; path++) {
 		_cleanup_(freep) char *candidate = NULL;
 		int len = strcspn(path, ":");
 
 		if (asprintf(&candidate, "%.*s%s%s", len, path, len ? "/" : "./", name) < 0)
 			return -ENOMEM;
-		if (is_program(candidate)) {
+		if (is_program(candidate) && !is_avoided(avoided, candidate)) {
 			*ret = take_ptr(candidate);
 			return 0;
 		}
-		seen = seen || access(candidate, F_OK) == 0;
-		if (!path[len])
+		seen = seen || (access(candidate, F_OK) == 0 && !is_avoided(avoided, candidate));
+		path += len;
+		if (!*path)
 			break;
-		path += len + 1;
 	}
 	return seen ? not_executable(name, err) : not_found(name, err);
 }
 
 int binary_find(const char *name, char **ret, struct error *err)
 {
-	const char *path = getenv("PATH");
+	struct avoided nothing = { 0 };
 
 	if (!strchr(name, '/'))
-		return search_path(path ? path : DEFAULT_PATH, name, ret, err);
+		return search_path(name, &nothing, ret, err);
 	if (access(name, F_OK) < 0)
 		return not_found(name, err);
 	if (!is_program(name))
 		return not_executable(name, err);
 	*ret = strdup(name);
 	return *ret ? 0 : -ENOMEM;
+}
+
+static int find_configured(const char *name, const char *configured, const struct avoided *avoided,
+	char **ret, struct error *err)
+{
+	_cleanup_(freep) char *path = NULL;
+	struct stat info;
+
+	if (stat(configured, &info) == 0 && S_ISDIR(info.st_mode)) {
+		if (asprintf(&path, "%s/%s", configured, name) < 0)
+			return -ENOMEM;
+	} else {
+		path = strdup(configured);
+		if (!path)
+			return -ENOMEM;
+	}
+	error_status(err, 0, EX_CONFIG);
+	if (!is_program(path))
+		return error_set(err, -EACCES, "qemu=%s: %s is no program that can be executed",
+			configured, path);
+	if (is_avoided(avoided, path))
+		return error_set(
+			err, -ELOOP, "qemu=%s: %s leads back to vmlatch", configured, path);
+	*ret = take_ptr(path);
+	return 0;
+}
+
+int binary_find_real(const char *name, const char *configured, const struct strv *tried, char **ret,
+	struct error *err)
+{
+	struct avoided avoided = { .tried = tried };
+
+	if (stat("/proc/self/exe", &avoided.self) < 0)
+		return error_set(err, -errno, "/proc/self/exe: %s", strerror(errno));
+	if (configured)
+		return find_configured(name, configured, &avoided, ret, err);
+	return search_path(name, &avoided, ret, err);
+}
+
+int binary_become(const char *binary, char **argv, struct error *err)
+{
+	execv(binary, argv);
+	error_status(err, 0, errno == ENOENT ? EXIT_STATUS_NOT_FOUND : EXIT_STATUS_NOT_EXECUTABLE);
+	return error_set(err, -errno, "%s: %s", binary, strerror(errno));
 }

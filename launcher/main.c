@@ -10,7 +10,9 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "base/str.h"
+#include "launcher/drop_in.h"
 #include "launcher/verbs.h"
 
 static int say_usage(void)
@@ -54,6 +56,10 @@ int main(int argc, char **argv)
 	if (fd_keep_standard() < 0)
 		return EX_OSERR; /* and nowhere to say it */
 	json_set_alloc_funcs(allocation_make, free);
+	if (argc > 0)
+		process_remember_arguments(argv);
+	if (argc > 0 && drop_in_is_name(argv[0]))
+		return drop_in(argv);
 	if (argc < 2)
 		return say_usage();
 	if (strcmp(argv[1], "--version") == 0)

@@ -29,6 +29,8 @@ uint64_t option_bit(const struct option_table *table, const struct option_spec *
 
 static bool belongs_to(const struct option_spec *spec, const char *verb)
 {
+	if (spec->rules & OPTION_CONFIG_ONLY)
+		return false;
 	return !(spec->rules & OPTION_CHECK_ONLY) || strcmp(verb, "check") == 0;
 }
 

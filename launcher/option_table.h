@@ -17,6 +17,7 @@ enum option_rule {
 	OPTION_NOT_IN_CONFIG = 1 << 0, /* in no config file */
 	OPTION_NOT_PER_VM = 1 << 1,    /* in the global config only */
 	OPTION_CHECK_ONLY = 1 << 2,    /* an option of 'check', not of 'run' */
+	OPTION_CONFIG_ONLY = 1 << 3,   /* a key of the config files alone */
 };
 
 struct option_spec {

@@ -20,6 +20,7 @@ void options_finish(struct options *options)
 	strv_finish(&options->leases);
 	free(options->user);
 	free(options->group);
+	free(options->qemu);
 	free(options->qmp);
 	free(options->host_name);
 	free(options->config);
@@ -97,6 +98,25 @@ int options_parse(char **argv, struct options *ret, struct error *err)
 	code = options_apply_global_config(&options, err);
 	if (code < 0)
 		return code;
+	options.qemu_argv = argv;
+	*ret = options;
+	options = (struct options){ 0 };
+	return 0;
+}
+
+int options_of_drop_in(char **argv, struct options *ret, struct error *err)
+{
+	_cleanup_(options_finish) struct options options = { 0 };
+	int code;
+
+	code = set_defaults(&options, err);
+	if (code < 0)
+		return code;
+	options.log_level = LOG_LEVEL_WARNING;
+	code = options_apply_global_config(&options, err);
+	if (code < 0)
+		return code;
+	options.in_place = true;
 	options.qemu_argv = argv;
 	*ret = options;
 	options = (struct options){ 0 };

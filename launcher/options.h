@@ -48,7 +48,9 @@ struct options {
 	char *user;
 	char *group;
 	enum option_on_supervisor_death on_supervisor_death;
-	char *qmp; /* absolute */
+	bool in_place;
+	char *qemu; /* absolute; a drop-in's QEMU, or the directory that it is in */
+	char *qmp;  /* absolute */
 	bool require_locks;
 	char *host_name; /* never NULL */
 	char *config;
@@ -75,6 +77,14 @@ extern const struct option_table run_options;
  */
 int options_parse(char **argv, struct options *ret, struct error *err);
 
+/*
+ * The same for a drop-in, which has no options of its own: the config files, the
+ * defaults, in place, and nothing said but warnings.
+ *
+ * @argv	QEMU's, all of it
+ */
+int options_of_drop_in(char **argv, struct options *ret, struct error *err);
+
 /* The part of options_parse() that reads files: what the command line left open. */
 int options_apply_global_config(struct options *options, struct error *err);
 
@@ -94,3 +104,6 @@ bool vm_name_is_valid(const char *name);
 
 /* Any text as a VM name: other characters as _XX (hex), cut at 64. Never empty. */
 void vm_name_escape(const char *text, char name[static VM_NAME_SIZE]);
+
+/* NAME becomes NAME-PID, with our own pid; a long NAME is cut for it. */
+void vm_name_add_pid(char name[static VM_NAME_SIZE]);

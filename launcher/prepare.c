@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -17,6 +18,7 @@ void preparation_finish(struct preparation *preparation)
 	options_finish(&preparation->options);
 	credentials_finish(&preparation->credentials);
 	disks_finish(&preparation->disks);
+	free(preparation->directory);
 	strv_finish(&preparation->pinned);
 	strv_finish(&preparation->warnings);
 }
@@ -37,22 +39,24 @@ static void find_name(struct preparation *p, const struct command_line *line)
 		vm_name_escape(line->uuid, p->name);
 	else
 		snprintf(p->name, sizeof(p->name), "vm-%d", getpid());
+	p->plan.unnamed = p->drop_in && !p->options.name && !line->name && !line->uuid;
 }
 
 /* Combinations that cannot be. */
 static int check_combination(
 	const struct options *options, const struct command_line *line, struct error *err)
 {
-	if (line->daemonize)
-		return usage(err, "-daemonize is not supported yet: leave it out, and start "
-				  "vmlatch itself in the "
-				  "background (a service, or '&')");
 	if (options->acquire == ACQUIRE_RESUME && !line->incoming)
 		return usage(err, "--acquire=resume needs -incoming: without it QEMU writes to its "
 				  "images before the guest runs");
 	if (options->acquire == ACQUIRE_START && line->incoming)
 		return usage(err, "--acquire=start cannot be with -incoming: the source of the "
 				  "migration holds the locks");
+	if (options->on_supervisor_death == ON_SUPERVISOR_DEATH_KILL &&
+		(options->in_place || line->daemonize))
+		return usage(err,
+			"--on-supervisor-death=kill needs QEMU to be vmlatch's child: it cannot be "
+			"in place, nor with -daemonize");
 	if (options->on_supervisor_death == ON_SUPERVISOR_DEATH_KILL && line->runas)
 		return usage(err,
 			"--on-supervisor-death=kill cannot be with -runas, which ends it: "
@@ -63,7 +67,8 @@ static int check_combination(
 /* QEMU may open files that we have not found. */
 static bool note_hides_files(const struct disks_note *note)
 {
-	return note->kind == DISKS_NOTE_NOT_UNDERSTOOD || note->kind == DISKS_NOTE_UNKNOWN_DRIVER;
+	return note->kind == DISKS_NOTE_NOT_UNDERSTOOD || note->kind == DISKS_NOTE_UNKNOWN_DRIVER ||
+	       note->kind == DISKS_NOTE_MISSING;
 }
 
 /* What a note is: an error by this policy, or a warning. */
@@ -74,10 +79,14 @@ static int judge_note(struct preparation *p, const struct disks_note *note, stru
 	/* what has no file to lock is what leases are for: the user has thought of it */
 	if (note->kind == DISKS_NOTE_NETWORK && p->options.leases.n)
 		return 0;
+	/* it would stand among the words of QEMU, which are what a drop-in's caller wants */
+	if (hides && p->drop_in && p->plan.verified)
+		return 0;
 	/* verified, the truth check finds and locks what is hidden */
 	if (hides ? p->plan.verified : !p->options.require_locks)
 		return strv_add(&p->warnings, note->text);
-	return error_status(err, error_set(err, -EINVAL, "%s", note->text), EX_DATAERR);
+	return error_status(err, error_set(err, -EINVAL, "%s", note->text),
+		note->kind == DISKS_NOTE_MISSING ? EX_NOINPUT : EX_DATAERR);
 }
 
 static int judge_notes(struct preparation *p, struct error *err)
@@ -97,9 +106,14 @@ static int decide_releasing(struct preparation *p)
 	int ret = 0;
 	size_t i;
 
+	/* to be deactivated it opens its images again by name, and would miss or mistake them */
+	if (p->disks.line.daemonize && p->disks.relative)
+		ret = strv_add(&p->pinned,
+			"with -daemonize QEMU leaves the current directory, and an image's name "
+			"relates to that: write the names of images from '/' on");
 	p->plan.release_on = p->options.release_on_given ? p->options.release_on : RELEASE_ON_ALL;
 	if (p->options.release_on_given && p->options.release_on == 0)
-		return strv_add(&p->pinned, "--release-on=none");
+		return ret < 0 ? ret : strv_add(&p->pinned, "--release-on=none");
 	for (i = 0; ret == 0 && i < monitors->n; i++)
 		ret = strv_add(p->options.release_on_given ? &p->warnings : &p->pinned,
 			monitors->items[i]);
@@ -157,6 +171,7 @@ static int fill_plan(
 		.readonly_locks = p->options.readonly_locks,
 		.credentials = &p->credentials,
 		.keep_open = keep_open,
+		.note_missing = p->drop_in,
 	};
 	int ret = disks_from_line(parsed, &params, &p->disks, err);
 
@@ -172,19 +187,20 @@ static int fill_plan(
 	p->plan.verified = decide_verified(p);
 	p->plan.user_stopped = line->user_stopped;
 	p->plan.incoming = line->incoming != NULL;
+	p->plan.daemonizes = line->daemonize;
+	p->plan.directory = p->directory = getcwd(NULL, 0);
+	if (!p->directory)
+		return error_set(err, -errno, "the current directory: %s", strerror(errno));
+	p->plan.in_place = p->options.in_place || line->daemonize;
 	ret = decide_releasing(p);
 	return ret < 0 ? ret : judge_notes(p, err);
 }
 
-int prepare(char **argv, size_t keep_open, struct preparation *ret, struct error *err)
+static int prepare_with_options(struct preparation *ret, size_t keep_open, struct error *err)
 {
 	_cleanup_(command_line_finish) struct command_line line = { 0 };
 	int code;
 
-	*ret = (struct preparation){ 0 };
-	code = options_parse(argv, &ret->options, err);
-	if (code < 0)
-		return code;
 	/* the name first: the VM's own config file hangs on it */
 	code = command_line_parse(ret->options.qemu_argv, &line, err);
 	if (code < 0)
@@ -206,4 +222,22 @@ int prepare(char **argv, size_t keep_open, struct preparation *ret, struct error
 			error_status(err, code, EX_USAGE);
 	}
 	return code < 0 ? code : fill_plan(ret, &line, keep_open, err);
+}
+
+int prepare(char **argv, size_t keep_open, struct preparation *ret, struct error *err)
+{
+	int code;
+
+	*ret = (struct preparation){ 0 };
+	code = options_parse(argv, &ret->options, err);
+	return code < 0 ? code : prepare_with_options(ret, keep_open, err);
+}
+
+int prepare_drop_in(char **argv, struct preparation *ret, struct error *err)
+{
+	int code;
+
+	*ret = (struct preparation){ .drop_in = true };
+	code = options_of_drop_in(argv, &ret->options, err);
+	return code < 0 ? code : prepare_with_options(ret, 0, err);
 }

@@ -12,9 +12,11 @@
  */
 struct preparation {
 	struct options options;
+	bool drop_in;
 	const struct lock_driver *driver;
 	struct credentials credentials;
 	struct disks disks;
+	char *directory; /* where QEMU will be started, absolute */
 	struct strv pinned;
 	struct strv warnings;
 	char name[VM_NAME_SIZE];
@@ -32,3 +34,6 @@ void preparation_finish(struct preparation *preparation);
  */
 enum { PREPARE_NO_VM = 1 };
 int prepare(char **argv, size_t keep_open, struct preparation *ret, struct error *err);
+
+/* The same for a drop-in. @argv: QEMU's, all of it. */
+int prepare_drop_in(char **argv, struct preparation *ret, struct error *err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "launcher/options.h"
 
@@ -42,4 +43,15 @@ void vm_name_escape(const char *text, char name[static VM_NAME_SIZE])
 	if (!used)
 		name[used++] = '_';
 	name[used] = '\0';
+}
+
+void vm_name_add_pid(char name[static VM_NAME_SIZE])
+{
+	char suffix[16];
+	size_t len = strlen(name);
+	size_t room = VM_NAME_SIZE - 1 - snprintf(suffix, sizeof(suffix), "-%d", getpid());
+
+	if (len > room)
+		len = room;
+	snprintf(name + len, VM_NAME_SIZE - len, "%s", suffix);
 }

@@ -161,6 +161,11 @@ int qmp_server_new(uv_loop_t *loop, int fd, const struct qmp_server_ops *ops, vo
 	return 0;
 }
 
+int qmp_server_listen_anew(struct qmp_server *server)
+{
+	return listen(server->fd, SOMAXCONN) < 0 ? -errno : 0;
+}
+
 static void on_handle_closed(uv_handle_t *handle)
 {
 	struct qmp_server *server = handle->data;

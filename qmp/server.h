@@ -59,6 +59,13 @@ int qmp_server_new(uv_loop_t *loop, int fd, const struct qmp_server_ops *ops, vo
  */
 void qmp_server_free(struct qmp_server *server);
 
+/*
+ * In a forked process that goes on with the server, after uv_loop_fork(): clients
+ * that ask the kernel who they talk to (SO_PEERCRED) are told the process that
+ * listened last. 0 or -errno.
+ */
+int qmp_server_listen_anew(struct qmp_server *server);
+
 /* What later greetings give as version.qemu; 0.0.0 before. */
 void qmp_server_set_version(struct qmp_server *server, struct message_version qemu);
 

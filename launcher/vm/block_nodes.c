@@ -50,6 +50,18 @@ static int stat_as_qemu(pid_t pid, const char *name, struct stat *info)
 	return stat(path, info);
 }
 
+/* The same for a name that it was started with. */
+static int stat_as_started(
+	const struct block_nodes_query *query, const char *name, struct stat *info)
+{
+	char path[2 * PATH_MAX];
+
+	if (name[0] == '/' || !query->directory)
+		return stat_as_qemu(query->pid, name, info);
+	snprintf(path, sizeof(path), "%s/%s", query->directory, name);
+	return stat(path, info);
+}
+
 /* Are QEMU's own image locks on one of its descriptors of this file? */
 static bool qemu_has_locked(pid_t pid, const struct resource_identity *id)
 {
@@ -219,7 +231,9 @@ static int check_node(const struct block_nodes_query *query, json_t *node,
 
 	if (!name)
 		return 0;
-	if (stat_as_qemu(query->pid, name, &info) == 0)
+	if (stat_as_started(query, name, &info) == 0)
+		image = find_by_id(images, n, &info);
+	if (!image && stat_as_qemu(query->pid, name, &info) == 0)
 		image = find_by_id(images, n, &info);
 	if (!image)
 		image = find_by_name(images, n, name);

@@ -74,6 +74,7 @@ void open_images_free(struct open_image *images, size_t n);
 struct block_nodes_query {
 	json_t *nodes;
 	pid_t pid;
+	const char *directory; /* where QEMU was started, if it has left it (-daemonize); NULL */
 	const struct resource_set *locked;
 	bool readers;
 };

@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "launcher/exit_status.h"
+#include "launcher/vm/daemon.h"
 #include "launcher/vm/graph.h"
 #include "launcher/vm/loss.h"
 #include "launcher/vm/monitor.h"
@@ -23,7 +24,6 @@ static void note_refusal(struct vm *vm, int status, const struct error *err)
 	vm->exit_status = status;
 }
 
-/* A child that still waits for our word sees the end of it, and goes. */
 static void stop_listening(struct vm *vm)
 {
 	if (vm->child.socket < 0)
@@ -113,21 +113,38 @@ static void on_child_death(uv_poll_t *poll, int status, int events)
 	/* its last words may still lie in the socket */
 	if (vm->child.socket >= 0)
 		on_child_news(&vm->child_news, 0, UV_READABLE);
-	vm_post(vm, SUP_EV_EXITED);
+	if (daemon_is_end(vm))
+		vm_post(vm, SUP_EV_EXITED);
+}
+
+int boot_watch_death(struct vm *vm)
+{
+	int ret;
+
+	if (vm->death)
+		uv_poll_stop(vm->death);
+	vm->death = vm->death ? &vm->daemon.death : &vm->child_death;
+	vm->death->data = vm;
+	ret = uv_poll_init(&vm->loop, vm->death, vm->child.pidfd);
+	return ret ? ret : uv_poll_start(vm->death, UV_READABLE, on_child_death);
+}
+
+void boot_fail(struct vm *vm, const struct error *err)
+{
+	note_refusal(vm, EX_OSERR, err);
+	vm_post(vm, SUP_EV_BOOT_REFUSED);
 }
 
 int boot_watch(struct vm *vm, struct error *err)
 {
 	int ret;
 
-	vm->child_news.data = vm->child_death.data = vm;
+	vm->child_news.data = vm;
 	ret = uv_poll_init(&vm->loop, &vm->child_news, vm->child.socket);
 	if (ret == 0)
 		ret = uv_poll_start(&vm->child_news, UV_READABLE, on_child_news);
 	if (ret == 0)
-		ret = uv_poll_init(&vm->loop, &vm->child_death, vm->child.pidfd);
-	if (ret == 0)
-		ret = uv_poll_start(&vm->child_death, UV_READABLE, on_child_death);
+		ret = boot_watch_death(vm);
 	if (ret < 0)
 		return error_set(err, ret, "watch QEMU: %s", uv_strerror(ret));
 	return 0;
@@ -149,6 +166,7 @@ void boot_admit(struct vm *vm)
 		ret = monitor_connect(vm, &err);
 	}
 	if (ret == 0) {
+		vm->admitted = true;
 		ret = spawn_admit(vm->child.socket);
 		if (ret < 0)
 			error_set(&err, ret, "the child has gone before it could become QEMU: %s",
@@ -162,9 +180,11 @@ void boot_admit(struct vm *vm)
 
 void boot_refuse(struct vm *vm)
 {
-	stop_listening(vm);
 	log_error("%s", vm->refusal.text);
 	log_error("nothing was started.%s%s", vm->way_out.text[0] ? " " : "", vm->way_out.text);
+	if (vm->child.socket >= 0)
+		spawn_dismiss(vm->child.socket, vm->exit_status);
+	stop_listening(vm);
 }
 
 /* Nothing has let it run yet: our -S or the user's. Else it ran, and was stopped. */

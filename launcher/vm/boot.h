@@ -8,6 +8,12 @@
 /* Listen to the child and to its death. 0 or -errno with a sentence. */
 int boot_watch(struct vm *vm, struct error *err);
 
+/* The same for its death, once vm->child is another process. 0 or -errno. */
+int boot_watch_death(struct vm *vm);
+
+/* A start that cannot go on, whatever QEMU itself says. */
+void boot_fail(struct vm *vm, const struct error *err);
+
 /* Adopt the child's locks, let it exec QEMU, connect to its monitor. */
 void boot_admit(struct vm *vm);
 

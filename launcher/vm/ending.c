@@ -17,9 +17,15 @@
 #include "launcher/vm/locks.h"
 #include "launcher/vm/monitor.h"
 
+/* It goes by itself, with an exit status that somebody may wait for. */
+static bool is_dismissed(const struct vm *vm)
+{
+	return vm->exit_status && !vm->admitted;
+}
+
 void ending_kill(struct vm *vm)
 {
-	int ret = pidfd_signal(vm->child.pidfd, SIGKILL);
+	int ret = is_dismissed(vm) ? 0 : pidfd_signal(vm->child.pidfd, SIGKILL);
 
 	if (ret < 0 && ret != -ESRCH)
 		log_error("cannot kill QEMU (pid %d): %s", vm->child.pid, strerror(-ret));
@@ -82,26 +88,42 @@ static void on_last_write_done(struct vm *vm)
 
 void ending_finish(struct vm *vm)
 {
-	uv_poll_stop(&vm->child_death);
+	uv_poll_stop(vm->death);
 	deadman_stop(&vm->deadman);
 	qmp_client_free(vm->monitor);
 	vm->monitor = NULL;
 	last_io_wait(vm, on_last_write_done);
 }
 
-/* QEMU is our child in this shape: its own status is ours to have. */
+/* A child's own status is ours to have; in place it is its parent's, and the kernel may tell. */
+static int wait_status(const struct vm *vm, int *ret)
+{
+	siginfo_t info = { 0 };
+
+	if (vm->plan->in_place) {
+		int status, code = pidfd_wait_status(vm->child.pidfd, &status);
+
+		if (code == 0)
+			*ret = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+		return code;
+	}
+	if (waitid(P_PIDFD, vm->child.pidfd, &info, WEXITED) < 0)
+		return -errno;
+	*ret = info.si_code == CLD_EXITED ? info.si_status : -info.si_status;
+	return 0;
+}
+
 static void reap(struct vm *vm)
 {
 	struct vm_state *state = &vm->state;
-	siginfo_t info = { 0 };
+	int ret = wait_status(vm, &state->end_status);
 
-	if (waitid(P_PIDFD, vm->child.pidfd, &info, WEXITED) < 0) {
-		log_warning("QEMU's exit status cannot be had: %s", strerror(errno));
-		state->end_status = EX_SOFTWARE;
+	state->end_from_qemu = ret == 0;
+	if (ret == 0)
 		return;
-	}
-	state->end_from_qemu = true;
-	state->end_status = info.si_code == CLD_EXITED ? info.si_status : -info.si_status;
+	if (!vm->plan->in_place)
+		log_warning("QEMU's exit status cannot be had: %s", strerror(-ret));
+	state->end_status = vm->shutdown_seen ? 0 : EX_SOFTWARE;
 }
 
 static void write_end_record(struct vm *vm)
@@ -143,11 +165,14 @@ int ending_leave(struct vm *vm)
 	int status;
 
 	reap(vm);
-	if (!vm->exit_status) /* a refused start is no VM that has ended */
+	/* a refused start is no VM that has ended */
+	if (!vm->exit_status && !vm->plan->unnamed) {
 		write_end_record(vm);
+		rundir_save_log(vm->rundir);
+	}
 	ending_remove_files(vm);
 	status = vm->state.end_status;
-	if (vm->exit_status)
+	if (vm->exit_status || vm->plan->in_place)
 		return vm->exit_status;
 	if (vm->end.by_policy)
 		return EXIT_STATUS_LOCK_LOST;

@@ -59,6 +59,7 @@ static void on_nodes(void *data, const struct qmp_reply *reply)
 	struct block_nodes_query query = {
 		.nodes = reply->value,
 		.pid = check->vm->child.pid,
+		.directory = check->vm->plan->daemonizes ? check->vm->plan->directory : NULL,
 		.locked = &check->vm->state.resources,
 		.readers = check->vm->plan->options->readonly_locks,
 	};

@@ -36,5 +36,8 @@ void locks_detach(struct vm *vm, const struct resource_set *images, locks_fn fn,
 /* The lock state as text. */
 void locks_inquire(struct vm *vm, locks_fn fn, void *data);
 
+/* QEMU is another process than before: vm->child. */
+void locks_set_process(struct vm *vm);
+
 /* Give everything back: QEMU is dead. @fn is called in any case, at the latest when it hangs. */
 void locks_end(struct vm *vm, locks_fn fn, void *data);

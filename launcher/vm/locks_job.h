@@ -18,6 +18,8 @@ struct locks_job {
 	uint64_t token;
 	bool force_stale;
 	bool readonly;
+	pid_t pid;
+	uint64_t start_time;
 	struct resource_set images;
 	locks_fn fn;
 	void *data;

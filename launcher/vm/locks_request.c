@@ -254,6 +254,33 @@ void locks_inquire(struct vm *vm, locks_fn fn, void *data)
 	submit_or_fail(&job);
 }
 
+/* A QEMU that has daemonized. */
+
+static int run_set_process(struct locks_job *job, struct error *err)
+{
+	(void)err;
+	domain_lock_set_process(job->vm->domain, job->pid, job->start_time);
+	return 0;
+}
+
+static void done_set_process(struct locks_job *job, int result, const struct error *err)
+{
+	(void)job, (void)result, (void)err;
+}
+
+void locks_set_process(struct vm *vm)
+{
+	struct locks_job job = {
+		.vm = vm,
+		.run = run_set_process,
+		.done = done_set_process,
+		.pid = vm->child.pid,
+		.start_time = vm->child.start_time,
+	};
+
+	submit_or_fail(&job);
+}
+
 /* The end: QEMU is dead, nothing needs saving. */
 
 static int run_end(struct locks_job *job, struct error *err)

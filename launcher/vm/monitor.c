@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "launcher/vm/control.h"
+#include "launcher/vm/daemon.h"
 
 /* How long a QEMU whose monitor has gone may take to die before we act. */
 #define DEATH_PATIENCE_MS 500
@@ -209,6 +210,8 @@ static void on_patience_over(uv_timer_t *timer)
 
 	if (vm->monitor || qemu_is_dead(vm))
 		return;
+	if (!vm->monitor_ready)
+		log_warning("QEMU's monitor has not answered: trying once more");
 	if (vm->broken_untold)
 		log_notice("its locks stay until QEMU's end: " MONITOR_BROKE);
 	vm->broken_untold = false;
@@ -226,10 +229,7 @@ static void on_closed(void *data, const char *reason)
 	vm->monitor = NULL;
 	if (qemu_is_dead(vm) || vm->sup == SUP_ENDING || vm->sup == SUP_DONE)
 		return;
-	if (vm->monitor_ready)
-		log_debug("QEMU's monitor closed: %s", reason);
-	else
-		log_warning("QEMU's monitor does not answer: %s", reason);
+	log_debug("QEMU's monitor closed: %s", reason);
 	/* at once, but told only if QEMU does not turn out to be dead, which closes it too */
 	if (vm->monitor_ready && !vm->shutdown_seen)
 		vm->broken_untold |= vm_pin_quietly(vm, MONITOR_BROKE);
@@ -242,20 +242,32 @@ static const struct qmp_client_ops monitor_ops = {
 	.on_closed = on_closed,
 };
 
+int monitor_use(struct vm *vm, int connection, struct error *err)
+{
+	_cleanup_(closep) int fd = connection;
+	int off = 0, ret;
+
+	setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &off, sizeof(off));
+	ret = qmp_client_new(&vm->loop, fd, &monitor_ops, vm, &vm->monitor, err);
+	if (ret == 0)
+		take_fd(&fd);
+	return ret;
+}
+
 int monitor_connect(struct vm *vm, struct error *err)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	_cleanup_(closep) int fd = -1;
-	int ret;
+	int on = 1;
 
 	/* by descriptor: the path may be longer than an address can hold */
 	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/" RUNDIR_MONITOR,
 		vm->rundir->fd);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0 ||
+		connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		return error_set(err, -errno, "connect to QEMU's monitor: %s", strerror(errno));
-	ret = qmp_client_new(&vm->loop, fd, &monitor_ops, vm, &vm->monitor, err);
-	if (ret == 0)
-		take_fd(&fd);
-	return ret;
+	if (vm->plan->daemonizes && !vm->daemon.known)
+		return daemon_await(vm, take_fd(&fd), err);
+	return monitor_use(vm, take_fd(&fd), err);
 }

@@ -14,6 +14,9 @@
 /* Connect; QEMU answers when it gets there. 0 or -errno with a sentence. */
 int monitor_connect(struct vm *vm, struct error *err);
 
+/* Talk over a @connection that stands; it is taken over. 0 or -errno with a sentence. */
+int monitor_use(struct vm *vm, int connection, struct error *err);
+
 /*
  * Ask QEMU. Without a connection @fn is called at once with -ENOTCONN.
  *

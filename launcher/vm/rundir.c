@@ -142,3 +142,23 @@ int rundir_save_end(const struct rundir *rundir, const struct vm_state *state, s
 		return error_set(err, -errno, "write %s: %s", name, strerror(errno));
 	return 0;
 }
+
+int rundir_open_log(const struct rundir *rundir)
+{
+	int fd = openat(rundir->fd, RUNDIR_LOG,
+		O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	return fd < 0 ? -errno : fd;
+}
+
+void rundir_save_log(const struct rundir *rundir)
+{
+	char name[VM_NAME_SIZE + sizeof(RUNDIR_LAST_LOG)];
+	struct stat info;
+
+	snprintf(name, sizeof(name), "%s%s", rundir->name, RUNDIR_LAST_LOG);
+	if (fstatat(rundir->fd, RUNDIR_LOG, &info, AT_SYMLINK_NOFOLLOW) == 0 && info.st_size > 0)
+		renameat(rundir->fd, RUNDIR_LOG, rundir->root_fd, name);
+	else
+		unlinkat(rundir->root_fd, name, 0); /* of an earlier VM of this name */
+}

@@ -18,14 +18,17 @@
  *	qmp.sock	our QMP server (0600)
  *	monitor.sock	QEMU's monitor, for us alone
  *	state.json
+ *	log		what a supervisor that has no terminal says
  *
  * and NAME.last.json, the end record of the last VM of that name.
  */
-#define RUNDIR_LAST    ".last.json"
-#define RUNDIR_END     "end.json" /* on its way to NAME.last.json */
-#define RUNDIR_LOCK    "lock"
-#define RUNDIR_QMP     "qmp.sock"
-#define RUNDIR_MONITOR "monitor.sock"
+#define RUNDIR_LAST     ".last.json"
+#define RUNDIR_END      "end.json" /* on its way to NAME.last.json */
+#define RUNDIR_LOG      "log"
+#define RUNDIR_LAST_LOG ".last.log"
+#define RUNDIR_LOCK     "lock"
+#define RUNDIR_QMP      "qmp.sock"
+#define RUNDIR_MONITOR  "monitor.sock"
 
 struct rundir {
 	char *root; /* the runtime directory */
@@ -68,6 +71,13 @@ int rundir_save_end(const struct rundir *rundir, const struct vm_state *state, s
 
 /* unix_socket_listen(), with the exit status of a failure. */
 int rundir_listen(const char *path, struct unix_socket_file *made, struct error *err);
+
+/*
+ * The file for what a detached supervisor says: close-on-exec, or -errno. The end
+ * keeps it beside the end record (NAME.last.log), if there is a word in it.
+ */
+int rundir_open_log(const struct rundir *rundir);
+void rundir_save_log(const struct rundir *rundir);
 
 /* Remove the VM's directory; the end record stays. */
 void rundir_remove(struct rundir *rundir);

@@ -10,19 +10,22 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/file.h"
 #include "launcher/vm/rundir.h"
 #include "launcher/vm/rundir_lock.h"
 
-#define CLAIM_TRIES 100
+#define CLAIM_TRIES     100
+#define LEAVING_MS      2000 /* how long a VM that has ended may take to clear its name */
+#define LEAVING_STEP_MS 5
 
 /*
  * Claiming and removing a directory meet: who locks a file that another one has
  * just unlinked holds nothing. So after the lock the names are looked up again,
  * and the claim starts anew if they stand for something else by now.
  */
-enum { CLAIM_AGAIN = 2 };
+enum { CLAIM_AGAIN = 2, CLAIM_LEAVING = 3 };
 
 /* Everything in the directory but the lock. Nobody else may touch it now. */
 static void remove_contents(int dir)
@@ -48,6 +51,19 @@ static bool same_file(int fd, int at, const char *name)
 
 	return fstat(fd, &ours) == 0 && fstatat(at, name, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
 	       ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
+}
+
+/*
+ * Its QEMU is dead, or it is so young or old that it has no state: in a moment the
+ * name is free or in use. Who has waited for a QEMU that ran in place starts the
+ * next one while its supervisor, which nobody waits for, is still about to go.
+ */
+static bool is_leaving(const struct rundir *rundir)
+{
+	_cleanup_(vm_state_finish) struct vm_state state = { 0 };
+	int ret = vm_state_load(rundir->fd, STATE_FILE, &state, NULL);
+
+	return ret == -ENOENT || (ret == 0 && state.qemu.pid > 0 && !vm_state_is_alive(&state));
 }
 
 static int say_running(const struct rundir *rundir, struct error *err)
@@ -146,7 +162,7 @@ static int try_claim(struct rundir *rundir, struct error *err)
 	if (ret < 0)
 		return ret;
 	if (ret > 0)
-		return say_running(rundir, err);
+		return is_leaving(rundir) ? CLAIM_LEAVING : say_running(rundir, err);
 	if (!same_file(rundir->fd, rundir->root_fd, rundir->name) ||
 		!same_file(rundir->lock_fd, rundir->fd, RUNDIR_LOCK))
 		return CLAIM_AGAIN;
@@ -168,6 +184,7 @@ static void drop_claim(struct rundir *rundir)
 
 int rundir_claim(struct rundir *rundir, const char *name, struct error *err)
 {
+	int64_t give_up = clock_monotonic_ms() + LEAVING_MS;
 	struct str path = { 0 };
 	int i, ret = CLAIM_AGAIN;
 
@@ -179,7 +196,14 @@ int rundir_claim(struct rundir *rundir, const char *name, struct error *err)
 	for (i = 0; i < CLAIM_TRIES && ret == CLAIM_AGAIN; i++) {
 		drop_claim(rundir);
 		ret = try_claim(rundir, err);
+		while (ret == CLAIM_LEAVING && clock_monotonic_ms() < give_up) {
+			drop_claim(rundir);
+			clock_sleep_ms(LEAVING_STEP_MS);
+			ret = try_claim(rundir, err);
+		}
 	}
+	if (ret == CLAIM_LEAVING)
+		ret = say_running(rundir, err);
 	if (ret == 0)
 		return 0;
 	drop_claim(rundir);

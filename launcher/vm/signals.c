@@ -105,11 +105,12 @@ static void watched_find(sigset_t *ret)
 	}
 }
 
-int signals_block(sigset_t *ret, struct error *err)
+int signals_block(sigset_t *ret, bool *ret_ignored, struct error *err)
 {
 	sigset_t blocked;
 
-	signal(SIGCHLD, SIG_DFL); /* ignored it would take QEMU's exit status away */
+	/* ignored it would take QEMU's exit status away */
+	*ret_ignored = signal(SIGCHLD, SIG_DFL) == SIG_IGN;
 	watched_find(&blocked);
 	sigaddset(&blocked, SIGPIPE); /* until we can ignore it, which QEMU would inherit */
 	if (sigprocmask(SIG_BLOCK, &blocked, ret) < 0)

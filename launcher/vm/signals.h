@@ -15,10 +15,11 @@
  * now on waits for the signalfd, and ends the start in order.
  *
  * @ret	the mask that was found, for QEMU
+ * @ret_ignored	was SIGCHLD ignored? For QEMU too
  *
  * Returns 0 or -errno with a sentence.
  */
-int signals_block(sigset_t *ret, struct error *err);
+int signals_block(sigset_t *ret, bool *ret_ignored, struct error *err);
 
 /* Read them in the loop. 0 or -errno with a sentence. */
 int signals_start(struct vm *vm, struct error *err);

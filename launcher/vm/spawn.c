@@ -13,40 +13,84 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/process.h"
+#include "launcher/vm/detach.h"
 #include "launcher/vm/spawn_child.h"
 #include "launcher/vm/spawn_wire.h"
+
+/* The child becomes QEMU; its pid for us. */
+static pid_t fork_as_parent(const struct spawn_plan *plan, int pair[2], struct error *err)
+{
+	pid_t supervisor = getpid();
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return error_status(
+			err, error_set(err, -errno, "fork: %s", strerror(errno)), EX_OSERR);
+	if (pid == 0) {
+		close(pair[0]);
+		spawn_child(plan, pair[1], supervisor);
+	}
+	return pid;
+}
+
+/* We become QEMU; our pid for the supervisor. */
+static pid_t fork_in_place(const struct spawn_plan *plan, int pair[2], struct error *err)
+{
+	pid_t pid = getpid();
+	int ret = detach_fork(err);
+
+	if (ret == DETACH_STARTED) {
+		close(pair[0]);
+		spawn_child(plan, pair[1], 0);
+	}
+	return ret < 0 ? ret : pid;
+}
+
+/* Whoever becomes QEMU may be dead by now, and its number another's. */
+static int watch(struct spawn *spawn, uint64_t known_start, struct error *err)
+{
+	uint64_t start;
+	int pidfd = pidfd_open_cloexec(spawn->pid);
+
+	if (pidfd >= 0 && process_start_time(spawn->pid, &start) == 0) {
+		spawn->start_time = start;
+		if (known_start && known_start != start) {
+			close(pidfd);
+			pidfd = -ESRCH;
+		}
+	}
+	if (pidfd < 0)
+		return error_status(err,
+			error_set(err, pidfd, "watch process %d: %s", spawn->pid, strerror(-pidfd)),
+			EX_OSERR);
+	spawn->pidfd = pidfd;
+	return 0;
+}
 
 int spawn_start(const struct spawn_plan *plan, struct spawn *ret, struct error *err)
 {
 	_cleanup_(closep) int ours = -1;
-	_cleanup_(closep) int theirs = -1;
-	pid_t supervisor = getpid();
-	int pair[2], pidfd;
-	pid_t pid;
+	struct spawn spawn = { .pidfd = -1 };
+	uint64_t known_start = 0;
+	int pair[2], code;
 
+	if (plan->in_place)
+		process_start_time(getpid(), &known_start);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return error_status(err,
 			error_set(err, -errno, "make a socket pair: %s", strerror(errno)),
 			EX_OSERR);
 	ours = pair[0];
-	theirs = pair[1];
-	pid = fork();
-	if (pid < 0)
-		return error_status(
-			err, error_set(err, -errno, "fork: %s", strerror(errno)), EX_OSERR);
-	if (pid == 0) {
-		close(take_fd(&ours));
-		spawn_child(plan, theirs, supervisor);
-	}
-	pidfd = pidfd_open_cloexec(pid);
-	if (pidfd < 0) {
-		kill(pid, SIGKILL); /* not reaped yet: it is our child */
-		return error_status(err,
-			error_set(err, pidfd, "watch process %d: %s", pid, strerror(-pidfd)),
-			EX_OSERR);
-	}
-	*ret = (struct spawn){ .pid = pid, .pidfd = pidfd, .socket = take_fd(&ours) };
-	process_start_time(pid, &ret->start_time);
+	spawn.pid =
+		plan->in_place ? fork_in_place(plan, pair, err) : fork_as_parent(plan, pair, err);
+	close(pair[1]);
+	if (spawn.pid < 0)
+		return spawn.pid;
+	code = watch(&spawn, known_start, err);
+	if (code < 0)
+		return code; /* who waits for our word sees its end, and goes */
+	spawn.socket = take_fd(&ours);
+	*ret = spawn;
 	return 0;
 }
 
@@ -148,5 +192,14 @@ int spawn_receive(int socket, struct spawn_report *ret, struct error *err)
 
 int spawn_admit(int socket)
 {
-	return fd_write_all(socket, "", 1);
+	struct spawn_answer answer = { .admitted = true, .supervisor = getpid() };
+
+	return fd_write_all(socket, &answer, sizeof(answer));
+}
+
+void spawn_dismiss(int socket, int status)
+{
+	struct spawn_answer answer = { .status = status };
+
+	fd_write_all(socket, &answer, sizeof(answer)); /* or it has gone already */
 }

@@ -12,17 +12,23 @@
 #include "locking/domain_lock.h"
 
 /*
- * The fork. The child takes every lock, reports, waits for the supervisor's "I
- * have them", and becomes QEMU. It must be called before any thread exists.
+ * The fork. One of the two takes every lock, reports, waits for the supervisor's
+ * "I have them", and becomes QEMU. It must be called before any thread exists.
  *
- *	child			supervisor
+ *	becomes QEMU		supervisor
  *	LOCKED, descriptors  ->	adopts them
  *	  (or REFUSED)
- *			     <-	admit
- *	execs QEMU	     ->	end of file (or FAILED with a stage)
+ *			     <-	admit (or dismiss, with an exit status)
+ *	execs QEMU	     ->	end of file (or REFUSED with a stage)
+ *	  (else)	     <-	dismiss
+ *
+ * Two shapes, and only this file knows which is which. As a parent: the child
+ * becomes QEMU, and the started process stays as its supervisor. In place: the
+ * started process becomes QEMU, and the supervisor is a detached child (detach.h).
  */
 
 struct spawn_plan {
+	bool in_place;
 	const char *binary; /* a path */
 	char **argv;        /* the user's; [0] is what QEMU is called */
 	bool add_stop;      /* -S */
@@ -32,7 +38,8 @@ struct spawn_plan {
 	struct domain_lock *domain; /* both sides have it; the child's copy does the locking */
 	bool register_only;
 	int64_t wait_ms;
-	sigset_t signals; /* the mask that QEMU starts with */
+	sigset_t signals;      /* the mask that QEMU starts with */
+	bool ignores_children; /* SIGCHLD was ignored when we started: so QEMU ignores it */
 };
 
 struct spawn {
@@ -45,7 +52,8 @@ struct spawn {
 /*
  * @ret	the descriptors are the caller's
  *
- * Returns 0 or -errno with a sentence. Never returns in the child.
+ * Returns 0 in the supervisor, which is another process than before if it is in
+ * place; or -errno with a sentence. Never returns in what becomes QEMU.
  */
 int spawn_start(const struct spawn_plan *plan, struct spawn *ret, struct error *err);
 
@@ -72,3 +80,6 @@ int spawn_receive(int socket, struct spawn_report *ret, struct error *err);
 
 /* "I have them": let the child exec. 0 or -errno. */
 int spawn_admit(int socket);
+
+/* There will be no QEMU; all has been said. Let the child exit with @status. */
+void spawn_dismiss(int socket, int status);

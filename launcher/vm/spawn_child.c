@@ -12,8 +12,10 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/process.h"
 #include "base/str.h"
+#include "launcher/trace.h"
 #include "launcher/vm/spawn_wire.h"
 
 #define EXIT_CANNOT_EXECUTE 126
@@ -52,7 +54,7 @@ static int child_lock(struct child *child, struct error *err)
 	int ret;
 
 	/* who waits for a lock alone, with --wait, would take it later and raise the generation */
-	ret = tie_to_supervisor(child, true, err);
+	ret = child->plan->in_place ? 0 : tie_to_supervisor(child, true, err);
 	if (ret < 0)
 		return ret;
 	process_start_time(start.pid, &start.start_time);
@@ -68,15 +70,18 @@ static int child_lock(struct child *child, struct error *err)
 }
 
 /* The text that gives QEMU a monitor without taking away its default one. */
-static int make_monitor_config(int monitor_fd)
+static int make_monitor_config(int monitor_fd, const char *binary)
 {
-	_cleanup_(closep) int fd = memfd_create("vmlatch-monitor", MFD_CLOEXEC);
-	char text[256];
-	int len, ret;
+	_cleanup_(closep) int fd = memfd_create(TRACE_MONITOR, MFD_CLOEXEC);
+	_cleanup_(str_finish) struct str text = { 0 };
+	int ret;
 
 	if (fd < 0)
 		return -errno;
-	len = snprintf(text, sizeof(text),
+	ret = trace_text(binary, &text);
+	if (ret < 0)
+		return ret;
+	str_printf(&text,
 		"[chardev \"vmlatch\"]\n"
 		"backend = \"socket\"\n"
 		"fd = \"%d\"\n"
@@ -86,7 +91,7 @@ static int make_monitor_config(int monitor_fd)
 		"chardev = \"vmlatch\"\n"
 		"mode = \"control\"\n",
 		monitor_fd);
-	ret = fd_write_all(fd, text, len);
+	ret = text.failed ? -ENOMEM : fd_write_all(fd, text.text, text.len);
 	if (ret < 0)
 		return ret;
 	return take_fd(&fd);
@@ -117,7 +122,8 @@ static int child_place(struct child *child, struct error *err)
 	if (ret >= 0)
 		ret = child->monitor_fd = copy < 0 ? -errno : fd_place(copy, base);
 	if (ret >= 0)
-		ret = child->config_fd = make_monitor_config(child->monitor_fd);
+		ret = child->config_fd =
+			make_monitor_config(child->monitor_fd, child->plan->binary);
 	if (ret >= 0)
 		ret = child->config_fd = fd_place(child->config_fd, base);
 	if (ret < 0)
@@ -155,11 +161,27 @@ static int send_descriptors(const struct child *child)
 	return 0;
 }
 
+/*
+ * Wait for the supervisor's word; that it is to go is the end of it. It may have to
+ * freeze QEMU, and Yama lets only ancestors and whom we name (ptrace(2), "ptrace_scope").
+ */
+static void await_answer(const struct child *child)
+{
+	struct spawn_answer answer;
+
+	if (fd_read_all(child->socket, &answer, sizeof(answer)) != sizeof(answer)) {
+		log_error("its supervisor has died: nothing was started");
+		_exit(EX_SOFTWARE);
+	}
+	if (!answer.admitted)
+		_exit(answer.status);
+	prctl(PR_SET_PTRACER, answer.supervisor, 0, 0, 0); /* EINVAL: there is no Yama */
+}
+
 /* Give the supervisor its copies and wait for its "I have them". */
 static int child_hand_over(struct child *child, struct error *err)
 {
 	struct spawn_message message = { .news = SPAWN_LOCKED, .n_fds = child->n_descriptors };
-	char byte;
 	int ret;
 
 	(void)err;
@@ -168,8 +190,8 @@ static int child_hand_over(struct child *child, struct error *err)
 		ret = send_state(child);
 	if (ret == 0)
 		ret = send_descriptors(child);
-	if (ret == 0 && fd_read_all(child->socket, &byte, 1) != 1)
-		_exit(EX_SOFTWARE); /* the supervisor has gone: nobody is left to tell */
+	if (ret == 0)
+		await_answer(child);
 	return ret;
 }
 
@@ -179,6 +201,8 @@ static int child_set_privileges(struct child *child, struct error *err)
 
 	if (ret < 0)
 		return error_status(err, ret, EX_NOPERM);
+	if (child->plan->in_place)
+		return 0;
 	/* here: a change of user has taken away what the first stage has set */
 	return tie_to_supervisor(child, child->plan->die_with_supervisor, err);
 }
@@ -203,6 +227,8 @@ static int child_exec(struct child *child, struct error *err)
 		ret = strv_add(&argv, *arg);
 	if (ret < 0)
 		return ret;
+	if (child->plan->ignores_children)
+		signal(SIGCHLD, SIG_IGN);
 	sigprocmask(SIG_SETMASK, &child->plan->signals, NULL);
 	execv(child->plan->binary, argv.items);
 	error_status(err, 0, errno == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_EXECUTE);
@@ -222,6 +248,8 @@ void spawn_child(const struct spawn_plan *plan, int socket, pid_t supervisor)
 	struct spawn_message message = { .news = SPAWN_REFUSED };
 	int ret = 0;
 
+	if (plan->in_place) /* until it is QEMU it ends by the signals that end QEMU */
+		sigprocmask(SIG_SETMASK, &plan->signals, NULL);
 	for (message.stage = 0; message.stage < STAGE_N; message.stage++) {
 		ret = stages[message.stage](&child, &message.error);
 		if (ret != 0)
@@ -231,6 +259,7 @@ void spawn_child(const struct spawn_plan *plan, int socket, pid_t supervisor)
 		error_set(&message.error, ret, "%s", strerror(-ret));
 	message.outcome = ret;
 	message.conflict = child.conflict;
-	fd_write_all(socket, &message, sizeof(message));
+	if (fd_write_all(socket, &message, sizeof(message)) == 0)
+		await_answer(&child);
 	_exit(message.error.status ? message.error.status : EX_OSERR);
 }

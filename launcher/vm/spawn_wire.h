@@ -16,3 +16,10 @@ struct spawn_message {
 	struct error error;
 	struct lock_conflict conflict;
 };
+
+/* What it is answered: to go on, or to exit. One message. */
+struct spawn_answer {
+	bool admitted;
+	int status;
+	pid_t supervisor; /* to go on */
+};

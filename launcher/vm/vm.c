@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "launcher/vm/boot.h"
 #include "launcher/vm/control.h"
+#include "launcher/vm/detach.h"
 #include "launcher/vm/drain.h"
 #include "launcher/vm/ending.h"
 #include "launcher/vm/freeze.h"
@@ -80,6 +81,21 @@ static void on_quiet(uv_timer_t *timer)
 	memory_give_back();
 }
 
+/* In place: what is said until here concerns who has started it, and may stop the start. */
+static void settle(struct vm *vm)
+{
+	bool starting = vm->sup == SUP_STARTING || vm->sup == SUP_BOOTING || vm->exit_status;
+	int log;
+
+	if (!vm->plan->in_place || vm->settled || starting)
+		return;
+	log = rundir_open_log(vm->rundir);
+	if (log < 0)
+		log_warning("%s/" RUNDIR_LOG ": %s", vm->rundir->path, strerror(-log));
+	detach_let_go_of_errors(log);
+	vm->settled = true;
+}
+
 /* Tell everybody what has changed: state.json first, then whoever listens. */
 static void vm_tell(struct vm *vm, enum supervisor_state before)
 {
@@ -94,6 +110,7 @@ static void vm_tell(struct vm *vm, enum supervisor_state before)
 		uv_timer_stop(&vm->release_timer);
 		uv_timer_start(&vm->tidy_timer, on_quiet, QUIET_MS, 0);
 	}
+	settle(vm);
 	vm->state.lock_state = locks;
 	if (changed || vm->sup != before)
 		vm_save_state(vm);

@@ -38,7 +38,12 @@ struct vm_plan {
 	bool verified;             /* --start verified: we add -S and compare */
 	bool user_stopped;         /* the user's own -S */
 	bool incoming;             /* register only */
+	bool in_place;             /* we become QEMU, the supervisor is a process of its own */
+	bool daemonizes;           /* QEMU leaves us behind by itself: only in place */
+	const char *directory;     /* where QEMU is started, absolute */
+	bool unnamed;              /* nobody has named it: its end is nobody's to ask for */
 	sigset_t signals;          /* the mask that QEMU starts with (signals_block()) */
+	bool ignores_children;     /* likewise */
 };
 
 /* A VM of one process: static in vm_run(), so that nothing dangles at the end. */
@@ -70,7 +75,16 @@ struct vm {
 	uint64_t lock_token;      /* of the save that counts; an older one is passed over */
 
 	struct spawn child;
+	bool admitted; /* it may have become QEMU */
+	bool settled;  /* in place: nothing of the user's is held any more */
+	struct {
+		uv_poll_t word, death;
+		int fd;
+		bool known; /* vm->child is the one that it has left behind */
+		bool starter_gone, gone;
+	} daemon; /* -daemonize (daemon.c) */
 	uv_poll_t child_news, child_death, signals;
+	uv_poll_t *death; /* the one that watches vm->child */
 	int signal_fd;
 	struct tracer tracer;   /* of a frozen QEMU */
 	struct deadman deadman; /* of one that cannot be traced */

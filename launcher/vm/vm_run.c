@@ -15,7 +15,9 @@
 #include "launcher/exit_status.h"
 #include "launcher/vm/boot.h"
 #include "launcher/vm/control.h"
+#include "launcher/vm/detach.h"
 #include "launcher/vm/ending.h"
+#include "launcher/vm/rundir_lock.h"
 #include "launcher/vm/signals.h"
 
 /* One VM a process. */
@@ -82,10 +84,27 @@ static int prepare_sockets(struct vm *vm, struct error *err)
 	return control_start(vm, listener, err);
 }
 
+/* In place we are another process now, and the user's things are not ours to hold. */
+static int settle_down(struct vm *vm, struct error *err)
+{
+	int ret = uv_loop_fork(&vm->loop);
+
+	if (ret < 0)
+		return error_set(err, ret, "set up the event loop: %s", uv_strerror(ret));
+	ret = qmp_server_listen_anew(vm->server);
+	if (ret < 0)
+		return error_set(err, ret, "listen at %s: %s", vm->state.qmp_path, strerror(-ret));
+	detach_let_go(vm->rundir->name);
+	vm->state.supervisor.pid = getpid();
+	process_start_time(getpid(), &vm->state.supervisor.start_time);
+	return rundir_lock_sign(vm->rundir->lock_fd, err);
+}
+
 static int start_child(struct vm *vm, struct error *err)
 {
 	const struct options *options = vm->plan->options;
 	struct spawn_plan plan = {
+		.in_place = vm->plan->in_place,
 		.binary = vm->plan->binary,
 		.argv = vm->plan->argv,
 		.add_stop = vm->plan->verified || vm->plan->incoming,
@@ -96,9 +115,12 @@ static int start_child(struct vm *vm, struct error *err)
 		.register_only = vm->plan->incoming,
 		.wait_ms = options->wait_ms,
 		.signals = vm->plan->signals,
+		.ignores_children = vm->plan->ignores_children,
 	};
 	int ret = spawn_start(&plan, &vm->child, err);
 
+	if (ret == 0 && plan.in_place)
+		ret = settle_down(vm, err);
 	if (ret < 0)
 		return ret;
 	close(take_fd(&vm->monitor_listen_fd)); /* QEMU's alone from now on */
@@ -157,6 +179,7 @@ int vm_run(const struct vm_plan *plan, struct rundir *rundir)
 		.child = { .pidfd = -1, .socket = -1 },
 		.deadman = { .pipe = -1 },
 		.monitor_listen_fd = -1,
+		.daemon.fd = -1,
 		.signal_fd = -1,
 		.lost_fd = -1,
 		.stay = plan->user_stopped,
@@ -167,6 +190,8 @@ int vm_run(const struct vm_plan *plan, struct rundir *rundir)
 	if (ret < 0) {
 		log_error("%s", err.text);
 		ending_remove_files(vm);
+		if (vm->child.socket >= 0)
+			spawn_dismiss(vm->child.socket, exit_status(ret, &err));
 		return exit_status(ret, &err);
 	}
 	uv_run(&vm->loop, UV_RUN_DEFAULT);

@@ -2,6 +2,7 @@
 """What /proc tells of processes, their descriptors and the locks behind them."""
 
 import os
+import shutil
 from typing import NamedTuple
 
 
@@ -89,6 +90,19 @@ def argv(pid):
             return [os.fsdecode(word) for word in file.read().split(b"\0")[:-1]]
     except (FileNotFoundError, ProcessLookupError):
         return []
+
+
+def exe(pid):
+    """(device, inode) of the program; None: no such process."""
+    return exe_of(f"/proc/{pid}/exe")
+
+
+def exe_of(path):
+    try:
+        info = os.stat(shutil.which(path) or path)
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return info.st_dev, info.st_ino
 
 
 def with_environment(text):

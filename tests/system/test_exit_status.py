@@ -127,8 +127,8 @@ class OurOwn(VmTest):
                 (["--release-on", "weekends", *qemu], "weekends"),
                 (["--on-lock-failure", "ignore", *qemu], "ignore"),
                 (["--acquire", "resume", *qemu], "-incoming"),
-                ([*qemu, "-daemonize"], "-daemonize"),
-                (["--in-place", *qemu], "--in-place"),
+                (["--on-supervisor-death=kill", *qemu, "-daemonize"], "-daemonize"),
+                (["--on-supervisor-death=kill", "--in-place", *qemu], "in place"),
                 (["--lockspace-name", "inode", *qemu], "--lockspace-name"),
                 (["--lease", "a:b", *qemu], "lease a:b: say where it is")):
             with self.subTest(sentence):

@@ -117,6 +117,10 @@ class Vm:
     def status(self):
         return self.test.status(self.name)
 
+    def is_this(self, status):
+        """What a dead VM of that name has left is not this one's state."""
+        return status.get("supervisor", {}).get("pid") == self.pid
+
     def wait_state(self, run=None, lock=None, timeout=TIMEOUT):
         """Wait until `status` says these words; one of them may be a tuple of words."""
         def words(value):
@@ -126,10 +130,9 @@ class Vm:
         def reached():
             seen.clear()
             seen.update(self.status())
-            if self.process.poll() is not None and not seen:
+            if not seen and not self.is_alive():
                 raise AssertionError(f"{self.name} ended with {self.process.returncode}:\n{self.err}")
-            # what a dead VM of that name has left is not this one's state
-            return (seen.get("supervisor", {}).get("pid") == self.pid
+            return (self.is_this(seen)
                     and (run is None or seen.get("run_state") in words(run))
                     and (lock is None or seen.get("lock_state") in words(lock)))
         wait_for(lambda: f"{self.name} should be {run}, {lock}, but is {seen}\n{self.err}",
@@ -142,6 +145,9 @@ class Vm:
             return self.process.wait(timeout)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"{self.name} did not end within {timeout} s\n{self.err}") from None
+
+    def is_alive(self):
+        return self.process.poll() is None
 
     def signal(self, number):
         self.process.send_signal(number)
@@ -209,6 +215,7 @@ def lock_state_of(data):
 
 class VmTest(unittest.TestCase):
     maxDiff = None
+    vm_class = Vm
 
     def setUp(self):
         if not shutil.which(VMLATCH):
@@ -306,7 +313,7 @@ class VmTest(unittest.TestCase):
         with open(files[0], "wb") as out, open(files[1], "wb") as err:
             more.setdefault("stdout", out)
             process = self.spawn(command, stderr=err, **more)
-        vm = Vm(self, name, process, files)
+        vm = self.vm_class(self, name, process, files)
         self.vms.append(vm)
         return vm
 
@@ -433,7 +440,7 @@ class VmTest(unittest.TestCase):
     def _left_in_runtime(self):
         entries = os.listdir(self.runtime) if self.runtime.exists() else []
         return [entry for entry in entries
-                if not entry.endswith(".last.json") and entry not in self.left_behind]
+                if not entry.endswith((".last.json", ".last.log")) and entry not in self.left_behind]
 
 
 def main():

@@ -173,6 +173,24 @@ static void a_file_that_is_not_open_is_a_problem(void **state)
 	assert_non_null(strstr(problems.items[0], "node0"));
 }
 
+static void a_relative_name_may_be_of_where_it_was_started(void **state)
+{
+	struct block_nodes_query query = {
+		.nodes = one_node("file", "./disk.raw"), .pid = getpid(), .locked = &locked
+	};
+
+	(void)state;
+	assert_int_equal(block_nodes_missing(&query, &missing, &problems, NULL), 0);
+	assert_int_equal(missing.n, 0);
+	assert_int_equal(problems.n, 1);
+	query.directory = dir.path;
+	assert_int_equal(block_nodes_missing(&query, &missing, &problems, NULL), 0);
+	assert_int_equal(missing.n, 1);
+	assert_string_equal(missing.items[0].path, disk);
+	assert_int_equal(problems.n, 1);
+	json_decref(query.nodes);
+}
+
 static void a_temporary_file_is_nobody_elses(void **state)
 {
 	(void)state;
@@ -261,6 +279,7 @@ int main(void)
 		TEST(another_name_of_a_locked_file_is_locked),
 		TEST(a_file_that_was_renamed_is_found_by_its_descriptor),
 		TEST(a_file_that_is_not_open_is_a_problem),
+		TEST(a_relative_name_may_be_of_where_it_was_started),
 		TEST(a_temporary_file_is_nobody_elses),
 		TEST(qemus_own_locks_give_away_what_the_graph_does_not_name),
 		TEST(nodes_that_have_no_file_of_this_host_are_passed_over),

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "launcher/run.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "launcher/exit_status.h"
+#include "launcher/vm/signals.h"
+
+static void say_notices(const struct preparation *preparation)
+{
+	size_t i;
+
+	for (i = 0; i < preparation->warnings.n; i++)
+		log_warning("%s", preparation->warnings.items[i]);
+	for (i = 0; i < preparation->pinned.n; i++)
+		log_notice("its locks stay until QEMU's end: %s", preparation->pinned.items[i]);
+}
+
+/* Nobody has chosen a drop-in's name for vmlatch: that it is in use is no reason not to start. */
+static int claim(struct preparation *preparation, struct rundir *rundir, struct error *err)
+{
+	int ret = rundir_claim(rundir, preparation->name, err);
+
+	if (ret != RUNDIR_IN_USE || !preparation->drop_in)
+		return ret;
+	preparation->plan.unnamed = true;
+	vm_name_add_pid(preparation->name);
+	*err = (struct error){ 0 };
+	return rundir_claim(rundir, preparation->name, err);
+}
+
+static int run(struct preparation *preparation, const char *binary)
+{
+	_cleanup_(rundir_finish) struct rundir rundir = RUNDIR_INIT;
+	struct error err = { 0 };
+	int ret;
+
+	log_set_vm(preparation->name);
+	ret = signals_block(&preparation->plan.signals, &preparation->plan.ignores_children, &err);
+	if (ret == 0)
+		ret = rundir_open(&rundir, true, &err);
+	if (ret == 0)
+		ret = claim(preparation, &rundir, &err);
+	if (ret == RUNDIR_IN_USE)
+		return exit_failure(error_status(&err, -EBUSY, EX_TEMPFAIL), &err);
+	if (ret < 0)
+		return exit_failure(ret, &err);
+	say_notices(preparation);
+	preparation->plan.binary = binary;
+	command_line_finish(&preparation->disks.line);
+	disk_images_finish(&preparation->disks.images);
+	return vm_run(&preparation->plan, &rundir);
+}
+
+/*
+ * The lock thread may still hang in a call, so nothing is torn down in order:
+ * flush and _exit.
+ */
+void run_prepared(struct preparation *preparation, const char *binary)
+{
+	int status = run(preparation, binary);
+
+	fflush(NULL);
+	_exit(status);
+}

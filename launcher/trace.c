@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "launcher/trace.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/process.h"
+
+#define TEXT_MAX    65536
+#define TRIED_START "# tried "
+#define TRIED_MAX   900 /* QEMU reads lines of 1,023 bytes */
+
+void trace_finish(struct trace *trace)
+{
+	if (trace->fd >= 0)
+		close(trace->fd);
+	strv_finish(&trace->tried);
+	*trace = (struct trace)TRACE_INIT;
+}
+
+static int owner_line(struct str *out)
+{
+	uint64_t start;
+	int ret = process_start_time(getpid(), &start);
+
+	if (ret < 0)
+		return ret;
+	str_printf(out, "# vmlatch %d %" PRIu64 "\n", getpid(), start);
+	return out->failed ? -ENOMEM : 0;
+}
+
+int trace_text(const char *binary, struct str *out)
+{
+	int ret = owner_line(out);
+
+	if (ret == 0 && strlen(binary) < TRIED_MAX && !strchr(binary, '\n'))
+		str_printf(out, TRIED_START "%s\n", binary);
+	return out->failed ? -ENOMEM : ret;
+}
+
+/* What the lines of ours say; 1: they are of another process. */
+static int understand(struct trace *trace, char *text)
+{
+	_cleanup_(str_finish) struct str owner = { 0 };
+	char *line, *rest = text;
+	int ret = owner_line(&owner);
+
+	if (ret < 0)
+		return ret;
+	if (!strstr(text, owner.text))
+		return 1;
+	while (ret == 0 && (line = strsep(&rest, "\n"))) {
+		if (str_starts(line, TRIED_START))
+			ret = strv_add(&trace->tried, line + strlen(TRIED_START));
+	}
+	return ret;
+}
+
+/* By a description of its own: QEMU's would be at the end of the file. */
+static int try_fd(struct trace *trace, int number, bool locked)
+{
+	_cleanup_(freep) char *text = NULL;
+	char path[64];
+	int ret;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", number);
+	ret = file_read_at(AT_FDCWD, path, 0, TEXT_MAX, &text, NULL);
+	if (ret == 0)
+		ret = understand(trace, text);
+	if (ret != 0)
+		return ret == 1 ? 0 : ret;
+	trace->locked |= locked;
+	trace->fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+	return trace->fd < 0 ? -errno : 0;
+}
+
+/* 0, and trace->fd stays -1 if it is none of ours. */
+static int look_at(struct trace *trace, int dir, const char *name)
+{
+	static const char only[] = "/memfd:" TRACE_ONLY " (deleted)";
+	static const char monitor[] = "/memfd:" TRACE_MONITOR " (deleted)";
+	char target[sizeof(monitor) + 1];
+	ssize_t len = readlinkat(dir, name, target, sizeof(target) - 1);
+
+	if (len < 0)
+		return 0; /* "." and ".." */
+	target[len] = '\0';
+	if (strcmp(target, monitor) != 0 && strcmp(target, only) != 0)
+		return 0;
+	return try_fd(trace, atoi(name), strcmp(target, monitor) == 0);
+}
+
+static int find_failed(int code, struct error *err)
+{
+	return error_set(
+		err, code, "look for an earlier vmlatch in this process: %s", strerror(-code));
+}
+
+int trace_find(struct trace *trace, struct error *err)
+{
+	DIR *listing = opendir("/proc/self/fd");
+	struct dirent *entry;
+	int ret = 0;
+
+	if (!listing)
+		return find_failed(-errno, err);
+	while (ret == 0 && trace->fd < 0 && (entry = readdir(listing)))
+		ret = look_at(trace, dirfd(listing), entry->d_name);
+	closedir(listing);
+	return ret < 0 ? find_failed(ret, err) : 0;
+}
+
+int trace_add(struct trace *trace, const char *binary, struct error *err)
+{
+	_cleanup_(str_finish) struct str text = { 0 };
+	int ret = 0;
+
+	if (trace->fd < 0) {
+		trace->fd = memfd_create(TRACE_ONLY, 0);
+		ret = trace->fd < 0 ? -errno : 0;
+	}
+	if (ret == 0)
+		ret = trace_text(binary, &text);
+	if (ret == 0)
+		ret = fd_write_all(trace->fd, text.text, text.len);
+	if (ret < 0)
+		return error_set(err, ret, "note what is executed: %s", strerror(-ret));
+	return 0;
+}

@@ -1,0 +1,374 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A symlink with a QEMU's name: whoever calls it gets QEMU under locks, and cannot tell."""
+
+import os
+import shutil
+import signal
+import subprocess
+
+import procfs
+from deadline import wait_for
+from in_place import Daemon, DropInTest
+from qmp import Qmp
+from vmtest import MACHINE, QEMU, VMLATCH, main
+
+
+class ACall(DropInTest):
+    def test_runs_under_locks(self):
+        disk = self.guest("writer", writer="me")
+        vm = self.running("web", *self.drive(disk))
+        self.assert_held(disk)
+        self.wait_writing(disk)
+        self.assert_in_use(self.refused(75, "other", *self.drive(disk)), disk, vm)
+        self.does("pause", "web")
+        self.assert_free(disk)
+        self.does("resume", "web")
+        self.does("stop", "web")
+        self.assertEqual(vm.wait_end(), 0)
+        self.assertEqual((vm.out, vm.err), ("", ""))
+
+    def test_passes_every_argument_byte_for_byte(self):
+        odd = [b"-name", b"guest=\xff\x01 a,,b,debug-threads=off", b"-uuid",
+               b"c0ffee00-0000-4000-8000-000000000001", b"--display", b"none", b"-append", b""]
+        odd += [b"-kernel", os.fsencode(self.guest("halt"))]
+        process = subprocess.Popen([b"qemu-system-x86_64", *map(os.fsencode, MACHINE), b"-S", *odd],
+                                   executable=self.find(self.NAME), env=self.environment,
+                                   stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            wait_for("it is not QEMU", lambda: procfs.exe(process.pid) == procfs.exe_of(QEMU))
+            with open(f"/proc/{process.pid}/cmdline", "rb") as file:
+                words = file.read().split(b"\0")[:-1]
+        finally:
+            process.kill()
+            process.wait()
+        self.assertEqual(words[0], b"qemu-system-x86_64")
+        own = words.index(b"-readconfig")
+        self.assertLessEqual(own, 2)
+        self.assertEqual(words[own + 2:], [*map(os.fsencode, MACHINE), b"-S", *odd])
+
+    def test_that_fails_says_what_qemu_says(self):
+        backed = self.dir / "backed.qcow2"
+        subprocess.run(["qemu-img", "create", "-q", "-u", "-f", "qcow2", "-F", "raw", "-b",
+                        self.dir / "gone.raw", backed, "1M"], check=True)
+        for words in (["-no-such-option"], ["-device", "no-such-device"], ["-machine", "no-such"],
+                      ["-drive", "file=missing.raw,format=raw"], ["-hda", "missing.raw"],
+                      ["-drive", f"file={backed},if=none"], ["-cdrom", f"{self.dir}/no/such.iso"],
+                      ["-blockdev", "file,node-name=a,filename=missing"],
+                      ["-drive", "format=raw"], ["-drive", "if=nowhere"], ["-m", "many"],
+                      ["-drive", "file=x,no-such-key=1"], ["-readconfig", "missing.cfg"], ["-hda"],
+                      ["-blockdev", "{"]):
+            with self.subTest(words):
+                call, bare = self.call(*MACHINE, *words), self.bare(*MACHINE, *words)
+                self.assertNotEqual(bare.status, 0)
+                self.assertEqual(call, bare)
+        self.wait_nobody()
+        self.assertEqual(self._left_in_runtime(), [])
+
+    def test_that_starts_no_vm_is_qemus_own(self):
+        for words in (["--version"], ["-version"], ["-help"], ["-h"], ["-machine", "help"],
+                      ["-M", "?"], ["-cpu", "help"], ["-device", "help"], ["-device", "ide-hd,help"],
+                      ["-accel", "help"], ["-object", "help"],
+                      ["-netdev", "help"], ["-chardev", "help"], ["-d", "help"],
+                      ["-audiodev", "help"], ["-display", "help"], 
+                      ["-vga", "help"], ["-trace", "help"]):
+            with self.subTest(words):
+                call, bare = self.call(*words), self.bare(*words)
+                self.assertEqual(call, bare)
+        self.assertFalse(self.runtime.exists(), "it was not needed")
+
+    def test_ends_as_qemu_ends(self):
+        vm = self.start("vm", *self.drive(self.guest("poweroff_isa")),
+                        "-device", "isa-debug-exit,iobase=0xf4,iosize=1")
+        self.assertEqual(vm.wait_end(), 33, vm.err)
+        for number in (signal.SIGTERM, signal.SIGKILL, signal.SIGABRT):
+            with self.subTest(number.name):
+                vm = self.running("vm", *self.drive(self.guest("halt")))
+                vm.signal(number)
+                self.assertEqual(vm.wait_end(), 0 if number == signal.SIGTERM else -number)
+
+    def test_needs_no_name_of_its_own(self):
+        one, two, three = self.guest("halt", "1.img"), self.guest("halt", "2.img"), self.guest("halt", "3.img")
+        first = self.running("web", *self.drive(one))
+        second = self.start("web", *self.drive(two))
+        second.name = f"web-{second.pid}"
+        second.wait_state("running", "held")
+        third = self.running(None, *self.drive(three))
+        names = {vm["name"] for vm in self.json("list")}
+        self.assertEqual(names, {"web", f"web-{second.pid}", f"vm-{third.pid}"})
+        second.known().signal(signal.SIGTERM)
+        second.wait_end()
+        second.wait_gone()
+        self.assertFalse((self.runtime / f"{second.name}.last.json").exists(), "nobody asks for it")
+        self.assertEqual(first.process.poll(), None)
+
+    def test_takes_its_options_from_config_files_alone(self):
+        disk = self.guest("halt")
+        (self.config / "vmlatch.conf").write_text("release-on = none\n")
+        self.running("web", *self.drive(disk))
+        self.assert_says("release-on=none", " ".join(self.status("web")["pinned"]))
+        (self.config / "vmlatch.conf").write_text("nonsense = 1\n")
+        said = self.refused(78, "second", *self.drive(self.disk("b.raw")))
+        self.assert_says("vmlatch.conf.*nonsense", said)
+
+    def test_speaks_on_its_terminal_as_before(self):
+        # -serial stdio: what the guest writes and nothing else
+        vm = self.start("vm", *self.drive(self.guest("poweroff_isa")), "-serial", "stdio",
+                        "-device", "isa-debug-exit,iobase=0xf4,iosize=1")
+        self.assertEqual(vm.wait_end(), 33)
+        bare = self.bare(*MACHINE, *self.drive(self.dir / "poweroff_isa.img"), "-serial", "stdio",
+                         "-device", "isa-debug-exit,iobase=0xf4,iosize=1")
+        self.assertEqual((vm.out, vm.err), (bare.out, bare.err))
+
+
+class TheRealOne(DropInTest):
+    """Which program is executed in the end."""
+
+    def assert_runs(self, **more):
+        result = self.call("--version", **more)
+        self.assertEqual(result.status, 0, result)
+        self.assert_says("QEMU emulator version", result.out)
+        disk = self.guest("halt")
+        vm = self.start("web", *self.drive(disk), **more)
+        vm.wait_state("running", "held")
+        self.assertEqual(len(self.json("list")), 1, "locked once")
+        self.does("stop", "web")
+        self.assertEqual(vm.wait_end(), 0, vm.err)
+        self.wait_nobody()
+
+    def assert_not_found(self, status, sentence, **more):
+        for words in (["--version"], [*MACHINE, *self.drive(self.guest("halt"))]):
+            result = self.call(*words, **more)
+            self.assertEqual((result.status, result.out), (status, ""), result)
+            self.assert_says(sentence, result.err)
+
+    def test_is_the_next_in_path(self):
+        more = self.dir / "more"
+        more.mkdir()
+        self.link(more / self.NAME, self.links / self.NAME)  # a link to a link
+        empty = self.dir / "empty"
+        empty.mkdir()
+        (empty / self.NAME).write_text("cannot be executed")
+        self.use_path(self.links, self.links, empty, more, self.dir / "none", "/usr/bin")
+        self.assert_runs()
+
+    def test_is_found_from_relative_directories_and_empty_ones(self):
+        for path in ("bin", "./bin", "bin/../bin", ""):
+            with self.subTest(path):
+                self.environment["PATH"] = f"{path}:/usr/bin"
+                place = self.links if path == "" else self.dir
+                done = subprocess.run(["sh", "-c", "exec qemu-system-x86_64 --version"], cwd=place,
+                                      env=self.environment, capture_output=True, text=True,
+                                      check=False)
+                self.assertEqual(done.returncode, 0, done)
+
+    def test_is_found_when_we_are_called_by_a_path(self):
+        for name in (self.links / self.NAME, os.path.relpath(self.links / self.NAME)):
+            with self.subTest(name):
+                self.assert_runs(qemu=name)
+
+    def test_is_127_where_there_is_none(self):
+        self.use_path(self.links, "/nowhere")
+        self.assert_not_found(127, "qemu-system-x86_64 is not found")
+
+    def test_has_the_name_that_was_called(self):
+        self.link(self.links / "kvm")
+        target = self.dir / "other"
+        target.mkdir()
+        self.link(target / "kvm", QEMU)
+        self.use_path(self.links, target, "/usr/bin")
+        result = self.call("-no-such", qemu="kvm")
+        self.assert_says("^kvm: -no-such: invalid option", result.err)
+
+    def test_is_never_a_copy_of_ours(self):
+        copies = self.dir / "copies"
+        copies.mkdir()
+        shutil.copy(VMLATCH, copies / self.NAME)
+        self.use_path(self.links, copies, "/usr/bin")
+        self.assert_runs()
+        self.use_path(copies, self.links)
+        self.assert_not_found(127, "is not found")
+
+    def test_may_be_behind_a_script(self):
+        scripts = self.dir / "scripts"
+        scripts.mkdir()
+        behind, before = (self.links, scripts, "/usr/bin", "/bin"), (scripts, self.links, "/usr/bin", "/bin")
+        for text, path in (('exec /usr/bin/qemu-system-x86_64 "$@"', behind),
+                           (f'exec {self.links}/{self.NAME} "$@"', behind),
+                           (f'exec {self.links}/{self.NAME} "$@"', before),
+                           ('exec qemu-system-x86_64 "$@"', (self.links, scripts, "/usr/bin"))):
+            with self.subTest(text, path=path):
+                self.script(f"scripts/{self.NAME}", text)
+                self.use_path(*path)
+                self.assert_runs()
+
+    def test_may_be_a_script_that_names_a_copy(self):
+        copy = self.dir / "copy" / self.NAME
+        copy.parent.mkdir()
+        shutil.copy(VMLATCH, copy)
+        scripts = self.dir / "scripts"
+        scripts.mkdir()
+        self.script(f"scripts/{self.NAME}", f'exec {copy} "$@"')
+        self.use_path(self.links, scripts, "/usr/bin", "/bin")
+        self.assert_runs()
+
+    def test_is_what_the_config_says(self):
+        real = self.dir / "real"
+        real.mkdir()
+        self.link(real / self.NAME, QEMU)
+        config = self.config / "vmlatch.conf"
+        self.use_path(self.links)
+        for value in (QEMU, real):
+            with self.subTest(value):
+                config.write_text(f"qemu = {value}\n")
+                self.assert_runs()
+        for value, sentence in ((self.links, "leads back to vmlatch"),
+                                (self.links / self.NAME, "leads back to vmlatch"),
+                                (self.dir / "none", "is no program")):
+            with self.subTest(value):
+                config.write_text(f"qemu = {value}\n")
+                self.assert_not_found(78, sentence)
+
+    def test_is_run_once_below_vmlatch_run(self):
+        disk = self.guest("halt")
+        for words in ([], ["--in-place"]):
+            with self.subTest(words):
+                process = self.spawn([VMLATCH, "run", "--name", "web", *words, "--", self.NAME,
+                                      *MACHINE, *self.drive(disk)])
+                wait_for("it does not run", lambda: self.status("web").get("run_state") == "running")
+                self.assertEqual(len(self.json("list")), 1)
+                self.does("stop", "web")
+                self.assertEqual(process.wait(20), 0)
+                self.wait_nobody()
+
+
+class Daemonized(DropInTest):
+    def daemon(self, name, *words, **more):
+        """Returns when the command has."""
+        pidfile = self.dir / f"{name}.pid"
+        result = self.call(*MACHINE, "-name", name, "-pidfile", pidfile, *words, "-daemonize", **more)
+        self.assertEqual(result, (0, "", ""))
+        daemon = Daemon(self, name, pidfile)
+        self.addCleanup(self.end, daemon)
+        return daemon
+
+    @staticmethod
+    def end(daemon):
+        if procfs.alive(daemon.pid):
+            os.kill(daemon.pid, signal.SIGKILL)
+        daemon.wait_gone()
+
+    def test_it_runs_under_locks_when_the_command_returns(self):
+        disk = self.guest("writer", writer="me")
+        daemon = self.daemon("web", *self.drive(disk))
+        self.assertEqual(procfs.exe(daemon.pid), procfs.exe_of(QEMU))
+        self.assert_held(disk)
+        daemon.wait_state("running", "held")
+        self.wait_writing(disk)
+        result = self.call(*MACHINE, *self.drive(disk))
+        self.assertEqual(result.status, 75)
+        self.assert_in_use(result.err, disk, daemon)
+        self.assertEqual(os.readlink(f"/proc/{daemon.pid}/cwd"), "/")
+        self.assertEqual({procfs.fds(daemon.pid)[fd] for fd in (0, 1, 2)}, {"/dev/null"})
+
+    def test_its_record_names_the_daemon(self):
+        disk = self.guest("halt")
+        daemon = self.daemon("web", *self.drive(disk))
+        text = os.getxattr(disk, "user.vmlatch").decode()
+        wait_for(f"the record names another process: {text}",
+                 lambda: f"pid={daemon.pid} " in os.getxattr(disk, "user.vmlatch").decode())
+
+    def test_it_pauses_resumes_and_stops(self):
+        disk = self.guest("writer", writer="me")
+        daemon = self.daemon("web", *self.drive(disk))
+        daemon.wait_state("running", "held")
+        self.does("pause", "web")
+        self.assert_free(disk)
+        self.does("resume", "web")
+        self.wait_writing(disk)
+        self.does("stop", "web")
+        wait_for("it lives on", lambda: not procfs.alive(daemon.pid))
+        self.wait_free(disk)
+
+    def test_its_death_frees_the_disk_and_it_can_be_started_again(self):
+        disk = self.guest("halt")
+        for _ in range(5):
+            daemon = self.daemon("web", *self.drive(disk))
+            self.kill(daemon.pid)
+
+    def test_relative_names_pin_it_and_are_found(self):
+        self.guest("halt", "a.img")
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", "a.img",
+                        "top.qcow2"], cwd=self.dir, check=True)
+        self.images.append(self.dir / "top.qcow2")
+        daemon = self.daemon("web", *self.drive("top.qcow2", form="qcow2"), cwd=self.dir)
+        daemon.wait_state("running", "held")
+        self.assert_says("-daemonize.*current directory", daemon.status()["pinned"][0])
+        self.assertNotIn("descriptors", daemon.err)
+        self.vmlatch("pause", "web")
+        self.assert_held(self.dir / "top.qcow2")
+        self.does("resume", "web")
+
+    def test_its_umask_is_the_callers(self):
+        umask = os.umask(0o027)
+        try:
+            self.daemon("web", *self.drive(self.guest("halt")),
+                        "-qmp", f"unix:{self.dir}/q.sock,server=on,wait=off")
+        finally:
+            os.umask(umask)
+        self.assertEqual((self.dir / "q.sock").stat().st_mode & 0o777, 0o750)
+
+    def test_a_failing_start_is_qemus_own(self):
+        for words in (["-device", "no-such-device"], ["-hda", "missing.raw"],
+                      ["-serial", "stdio"], ["-monitor", "stdio"], ["-pidfile", f"{self.dir}/no/such/pid"]):
+            with self.subTest(words):
+                call = self.call(*MACHINE, *words, "-daemonize")
+                self.assertEqual(call, self.bare(*MACHINE, *words, "-daemonize"))
+                self.assertEqual(call.status, 1)
+        self.wait_nobody()
+        self.assertEqual(self._left_in_runtime(), [])
+
+    def test_it_is_stopped_by_its_pid_file(self):
+        disk = self.guest("halt")
+        daemon = self.daemon("web", *self.drive(disk))
+        os.kill(daemon.pid, signal.SIGTERM)
+        wait_for("it lives on", lambda: not procfs.alive(daemon.pid))
+        daemon.wait_gone()
+        self.assert_free(disk)
+        self.assertEqual(self.status("web")["end_status"], 0)
+
+    def test_a_supervisor_that_dies_leaves_it_locked(self):
+        disk = self.guest("halt")
+        daemon = self.daemon("web", *self.drive(disk))
+        self.kill(daemon.supervisor)
+        self.assertEqual(self.call(*MACHINE, *self.drive(disk)).status, 75)
+        self.left_behind.add("web")
+
+    def test_run_returns_with_qemu(self):
+        disk = self.guest("halt")
+        pidfile = self.dir / "pid"
+        self.does("run", "--name", "web", "--", QEMU, *MACHINE, *self.drive(disk), "-pidfile",
+                  pidfile, "-daemonize")
+        daemon = Daemon(self, "web", pidfile)
+        self.addCleanup(self.end, daemon)
+        daemon.wait_state("running", "held")
+        self.assert_says("'web' is already running", self.fails(
+            75, "run", "--name", "web", "--", QEMU, *MACHINE, "-daemonize"))
+
+    def test_libvirts_probe(self):
+        # src/qemu/qemu_process.c, qemuProcessQMPLaunch(): the capabilities of a binary
+        socket, pidfile = self.dir / "probe.sock", self.dir / "probe.pid"
+        result = self.call("-S", "-no-user-config", "-nodefaults", "-nographic", "-machine",
+                           "none,accel=tcg", "-qmp", f"unix:{socket},server=on,wait=off",
+                           "-pidfile", pidfile, "-daemonize")
+        self.assertEqual(result, (0, "", ""))
+        pid = int(pidfile.read_text(encoding="ascii"))
+        with Qmp(str(socket)) as probe:
+            self.assertIn("qmp_capabilities", [item["name"] for item in probe.command("query-commands")])
+            probe.command("query-machines")
+        self.kill(pid)
+        self.wait_nobody()
+        self.assertEqual(self._left_in_runtime(), [])
+
+
+if __name__ == "__main__":
+    main()
