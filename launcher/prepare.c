@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "launcher/lease_resource.h"
+#include "launcher/libvirt.h"
 #include "locking/lock_manager.h"
 
 void preparation_finish(struct preparation *preparation)
@@ -193,6 +194,8 @@ static int fill_plan(
 		return error_set(err, -errno, "the current directory: %s", strerror(errno));
 	p->plan.in_place = p->options.in_place || line->daemonize;
 	ret = decide_releasing(p);
+	if (ret == 0)
+		ret = libvirt_look(p->plan.argv, "", &p->warnings);
 	return ret < 0 ? ret : judge_notes(p, err);
 }
 

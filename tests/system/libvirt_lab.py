@@ -45,7 +45,7 @@ auth_unix_rw = "none"
 # The rest is as it comes: QEMU has its own user, who is given the images (dynamic_ownership), and whose
 # they were is remembered (remember_owner).
 QEMU_CONF = """\
-lock_manager = "lockd"
+lock_manager = "{lock_manager}"
 security_driver = "none"
 namespaces = []
 cgroup_controllers = []
@@ -57,6 +57,7 @@ DOMAIN = """\
   <name>{name}</name>
   <memory unit='MiB'>32</memory>
   <os><type arch='x86_64' machine='pc'>hvm</type></os>
+  <features><acpi/></features>
   <on_poweroff>destroy</on_poweroff>
   <devices>
     <emulator>{qemu}</emulator>
@@ -77,7 +78,7 @@ class Lab:
     """`lockspace`: virtlockd locks files in that directory of the lab's, not the images; `cache`: a
     directory for what libvirt finds out about QEMU, which takes seconds."""
 
-    def __init__(self, lockspace=False, cache=None):
+    def __init__(self, lockspace=False, cache=None, lock_manager="lockd"):
         need_root()
         for part in PARTS:
             if not shutil.which(part, path=SBIN):
@@ -87,7 +88,7 @@ class Lab:
         self.lockspace = self.dir / "lockspace" if lockspace else None
         self._namespace, self._daemons = None, {}
         try:
-            self._write_config(cache)
+            self._write_config(cache, lock_manager)
             self._open()
             self.start("virtlockd")
             self.start("libvirtd")
@@ -95,7 +96,7 @@ class Lab:
             self.close()
             raise
 
-    def _write_config(self, cache):
+    def _write_config(self, cache, lock_manager):
         for name in PLACES.values():
             (self.dir / name).mkdir()
         if cache:
@@ -104,7 +105,8 @@ class Lab:
         directory = self.dir / "etc"
         (directory / "libvirtd.conf").write_text(LIBVIRTD_CONF)
         (directory / "virtlockd.conf").write_text("")
-        (directory / "qemu.conf").write_text(QEMU_CONF)
+        (directory / "qemu.conf").write_text(QEMU_CONF.format(lock_manager=lock_manager))
+        (directory / "qemu.conf").chmod(0o600)
         lockd = f'file_lockspace_dir = "{self.lockspace}"\n' if self.lockspace else ""
         (directory / "qemu-lockd.conf").write_text(lockd)
         for name, line in ACCOUNTS.items():
@@ -168,16 +170,25 @@ class Lab:
                               check=False, env={"PATH": SBIN, "LC_ALL": "C.UTF-8"})
         return Result(done.returncode, done.stdout, done.stderr)
 
+    def run_as(self, user, *words):
+        """A command inside, as the user with that number."""
+        done = subprocess.run(self._inside("setpriv", f"--reuid={user}", f"--regid={user}",
+                                           "--clear-groups", "--", *words),
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+                              check=False, env={"PATH": SBIN, "LC_ALL": "C.UTF-8"})
+        return Result(done.returncode, done.stdout, done.stderr)
+
     def does(self, *words):
         result = self.virsh(*words)
         if result.status != 0:
             raise AssertionError(f"virsh {' '.join(map(str, words))}: {result.err}\n{self.said()}")
         return result.out
 
-    def define(self, name, disk, more=""):
+    def define(self, name, disk, more="", emulator=None):
         """A domain with this disk; `more`: elements of the disk's."""
         path = self.dir / f"{name}.xml"
-        path.write_text(DOMAIN.format(name=name, disk=disk, more=more, qemu=shutil.which(QEMU)))
+        path.write_text(DOMAIN.format(name=name, disk=disk, more=more,
+                                      qemu=emulator or shutil.which(QEMU)))
         self.does("define", path)
 
     def state(self, name):

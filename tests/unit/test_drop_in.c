@@ -21,6 +21,7 @@
 #include "base/fd.h"
 #include "launcher/binary.h"
 #include "launcher/drop_in.h"
+#include "launcher/libvirt.h"
 #include "launcher/options.h"
 #include "launcher/trace.h"
 #include "temporary.h"
@@ -258,6 +259,34 @@ static void a_monitor_without_our_words_is_somebody_elses(void **state)
 	close_traces();
 }
 
+static size_t look_at_libvirt(const char *conf, const char *monitor)
+{
+	char *argv[] = { "qemu", "-mon", (char *)monitor, NULL };
+	_cleanup_(strv_finish) struct strv warnings = { 0 };
+
+	temporary_write(&dir, "etc/libvirt/qemu.conf", conf);
+	assert_int_equal(libvirt_look(argv, dir.path, &warnings), 0);
+	if (warnings.n)
+		assert_non_null(strstr(warnings.items[0], "lock_manager = \"lockd\""));
+	return warnings.n;
+}
+
+static void libvirts_lock_manager_is_noticed(void **state)
+{
+	static const char its_own[] = "chardev=charmonitor,id=monitor,mode=control";
+
+	(void)state;
+	assert_int_equal(look_at_libvirt("lock_manager = \"lockd\"\n", its_own), 1);
+	assert_int_equal(look_at_libvirt("\tlock_manager='lockd'", its_own), 1);
+	assert_int_equal(
+		look_at_libvirt("lock_manager=\"nop\"\nlock_manager=\"lockd\"\n", its_own), 1);
+	assert_int_equal(look_at_libvirt("lock_manager = \"nop\"\n", its_own), 0);
+	assert_int_equal(look_at_libvirt("#lock_manager = \"lockd\"\n", its_own), 0);
+	assert_int_equal(look_at_libvirt("lock_manager = \"lockd\n", its_own), 0);
+	assert_int_equal(look_at_libvirt("", its_own), 0);
+	assert_int_equal(look_at_libvirt("lock_manager = \"lockd\"\n", "chardev=mine"), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -269,6 +298,7 @@ int main(void)
 		TEST(what_was_tried_is_not_tried_again),
 		TEST(one_that_cannot_be_executed_is_passed_over_and_told),
 		TEST(the_configured_one_is_a_program_or_a_directory),
+		TEST(libvirts_lock_manager_is_noticed),
 		TEST(a_trace_says_what_was_executed),
 		TEST(a_trace_of_another_process_is_not_meant),
 		TEST(a_monitor_of_ours_means_that_it_is_locked),
