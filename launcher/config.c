@@ -182,18 +182,25 @@ static int read_failed(const char *path, int code, struct error *err)
 		err, error_set(err, code, "config file %s: %s", path, strerror(-code)), EX_OSERR);
 }
 
+int config_read_text(
+	const char *path, enum config_need need, char **ret, size_t *ret_len, struct error *err)
+{
+	int code = file_read_at(AT_FDCWD, path, 0, CONFIG_MAX, ret, ret_len);
+
+	if (code == -ENOENT && need == CONFIG_OPTIONAL)
+		return CONFIG_NO_FILE;
+	return code < 0 ? read_failed(path, code, err) : 0;
+}
+
 int config_read_file(
 	const char *path, enum config_need need, const struct config_sink *sink, struct error *err)
 {
 	_cleanup_(freep) char *text = NULL;
 	size_t len;
-	int ret;
+	int ret = config_read_text(path, need, &text, &len, err);
 
-	ret = file_read_at(AT_FDCWD, path, 0, CONFIG_MAX, &text, &len);
-	if (ret == -ENOENT && need == CONFIG_OPTIONAL)
-		return 0;
-	if (ret < 0)
-		return read_failed(path, ret, err);
+	if (ret != 0)
+		return ret == CONFIG_NO_FILE ? 0 : ret;
 	return config_parse(
 		&(struct config_text){ .name = path, .text = text, .len = len }, sink, err);
 }

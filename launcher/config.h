@@ -13,6 +13,7 @@
  *	VMLATCH_CONFIG_DIR or /etc/vmlatch
  *		vmlatch.conf, then vmlatch.conf.d/ *.conf in the order of their names
  *		vm/NAME.conf
+ *		vm/NAME.args, which is of another form: args_file.h
  */
 
 /* Where the files are; static. */
@@ -42,6 +43,16 @@ int config_parse(
 
 /* Whether a file that is not there is an error (status 66). */
 enum config_need { CONFIG_OPTIONAL, CONFIG_REQUIRED };
+
+/*
+ * The text of a file, the caller's.
+ *
+ * Returns 0, CONFIG_NO_FILE (there is none, and none is needed), or -errno with a
+ * sentence and its status.
+ */
+enum { CONFIG_NO_FILE = 1 };
+int config_read_text(
+	const char *path, enum config_need need, char **ret, size_t *ret_len, struct error *err);
 
 int config_read_file(
 	const char *path, enum config_need need, const struct config_sink *sink, struct error *err);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "launcher/args_file.h"
 #include "locking/lock_driver.h"
 
 void options_finish(struct options *options)
@@ -18,6 +19,7 @@ void options_finish(struct options *options)
 	free(options->lock);
 	free(options->lockspace);
 	strv_finish(&options->leases);
+	strv_finish(&options->args);
 	free(options->user);
 	free(options->group);
 	free(options->qemu);
@@ -69,10 +71,21 @@ static int read_command_line(
 			return ret;
 		options->on_command_line |= option_bit(&run_options, found.spec);
 	}
-	if (!**argv)
+	if (!**argv && !options->name)
 		return error_set(err, -EINVAL,
-			"no QEMU was given: 'vmlatch %s [OPTIONS] qemu-system-x86_64 ...'", verb);
+			"no QEMU was given: 'vmlatch %s [OPTIONS] qemu-system-x86_64 ...', or "
+			"'vmlatch %s --name NAME' for what vm/NAME.args says",
+			verb, verb);
 	return 0;
+}
+
+/* What stands on the command line, or else in the file that is named like the VM. */
+static int find_qemu(char **argv, struct options *options, struct error *err)
+{
+	int ret = *argv ? 0 : args_file_read(options->name, &options->args, err);
+
+	options->qemu_argv = *argv ? argv : options->args.items;
+	return ret;
 }
 
 void options_fill_lock_params(const struct options *options, struct lock_params *params)
@@ -95,10 +108,11 @@ int options_parse(char **argv, struct options *ret, struct error *err)
 	code = read_command_line(&argv, verb, &options, err);
 	if (code < 0)
 		return error_status(err, code, EX_USAGE);
-	code = options_apply_global_config(&options, err);
+	code = find_qemu(argv, &options, err);
+	if (code == 0)
+		code = options_apply_global_config(&options, err);
 	if (code < 0)
 		return code;
-	options.qemu_argv = argv;
 	*ret = options;
 	options = (struct options){ 0 };
 	return 0;

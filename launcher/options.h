@@ -57,7 +57,8 @@ struct options {
 	enum log_level log_level;
 	enum log_format log_format;
 	bool json;        /* check --json */
-	char **qemu_argv; /* borrowed from main's argv, NULL-terminated; [0] is QEMU */
+	struct strv args; /* of vm/NAME.args, if the command line names no QEMU */
+	char **qemu_argv; /* main's (borrowed) or @args, NULL-terminated; [0] is QEMU */
 
 	uint64_t on_command_line; /* a bit for each row of the table: no config file changes it */
 };
@@ -69,7 +70,8 @@ extern const struct option_table run_options;
 
 /*
  * Parse what stands behind 'run' or 'check', and the config files: --config, or
- * vmlatch.conf and vmlatch.conf.d of the config directory (config_dir()).
+ * vmlatch.conf and vmlatch.conf.d of the config directory (config_dir()). With a
+ * --name, and no QEMU behind it, that is in vm/NAME.args (args_file.h).
  *
  * @argv	[0] is the verb; borrowed, must outlive @ret
  *

@@ -13,9 +13,9 @@
 #define MANY SIZE_MAX
 
 const struct verb verbs[] = {
-	{ "run", verb_run, "[OPTIONS] [--] QEMU [QEMU-ARGS...]",
+	{ "run", verb_run, "[OPTIONS] [--] QEMU [QEMU-ARGS...] | [OPTIONS] --name NAME",
 		"run a VM under locks, and stay as its supervisor", &run_options },
-	{ "check", verb_check, "[OPTIONS] [--] QEMU [QEMU-ARGS...]",
+	{ "check", verb_check, "[OPTIONS] [--] QEMU [QEMU-ARGS...] | [OPTIONS] --name NAME",
 		"say what would be locked and whether it is free; start nothing", &run_options },
 	{ "list", verb_list, "[--watch] [--json]", "the VMs of this host, one a line",
 		&list_options },
