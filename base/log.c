@@ -3,8 +3,13 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -17,6 +22,15 @@ static const char *const level_names[] = {
 	[LOG_LEVEL_NOTICE] = "notice",
 	[LOG_LEVEL_INFO] = "info",
 	[LOG_LEVEL_DEBUG] = "debug",
+};
+
+/* As syslog has them; sd-daemon(3). */
+static const int priorities[] = {
+	[LOG_LEVEL_ERROR] = LOG_ERR,
+	[LOG_LEVEL_WARNING] = LOG_WARNING,
+	[LOG_LEVEL_NOTICE] = LOG_NOTICE,
+	[LOG_LEVEL_INFO] = LOG_INFO,
+	[LOG_LEVEL_DEBUG] = LOG_DEBUG,
 };
 
 static enum log_level max_level = LOG_LEVEL_NOTICE;
@@ -49,6 +63,19 @@ void log_set_vm(const char *name)
 	vm_name = name;
 }
 
+/* JOURNAL_STREAM names the journal's file; it is inherited by those whose stderr is another's. */
+static bool stderr_is_journal(void)
+{
+	const char *journal = getenv("JOURNAL_STREAM");
+	char own[64];
+	struct stat info;
+
+	if (!journal || fstat(STDERR_FILENO, &info) < 0)
+		return false;
+	snprintf(own, sizeof(own), "%ju:%ju", (uintmax_t)info.st_dev, (uintmax_t)info.st_ino);
+	return strcmp(journal, own) == 0;
+}
+
 /* @text as the inside of a JSON string: str_printable() has left no control character. */
 static void json_append(struct str *line, const char *text)
 {
@@ -61,6 +88,8 @@ static void json_append(struct str *line, const char *text)
 
 static void line_append(struct str *line, enum log_level level, const char *text)
 {
+	if (stderr_is_journal())
+		str_printf(line, "<%d>", priorities[level]);
 	if (line_format == LOG_FORMAT_TEXT) {
 		str_printf(line, "vmlatch: %s%s%s%s%s\n", vm_name ? vm_name : "",
 			vm_name ? ": " : "", level == LOG_LEVEL_WARNING ? "warning: " : "",

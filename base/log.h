@@ -3,7 +3,8 @@
 
 /*
  * Lines on stderr, one write each: "vmlatch: NAME: sentence", or one JSON
- * object a line. Only the program logs; libraries fill a struct error.
+ * object a line. Where stderr is systemd's journal each has its priority in front
+ * ("<3>"), which the journal takes off. Only the program logs; libraries fill a struct error.
  */
 enum log_level {
 	LOG_LEVEL_ERROR,
