@@ -34,24 +34,45 @@ static int claim(struct preparation *preparation, struct rundir *rundir, struct 
 	return rundir_claim(rundir, preparation->name, err);
 }
 
+/* A drop-in is QEMU to its caller, whose service it is no part of. */
+static void find_service_manager(const struct preparation *preparation, struct notify *notify)
+{
+	struct error err = { 0 };
+
+	if (!preparation->drop_in && notify_take(notify, &err) < 0)
+		log_warning("nobody is told when it is ready: %s", err.text);
+}
+
+/* What can fail before there is a VM. */
+static int get_ready(struct preparation *preparation, struct rundir *rundir, struct error *err)
+{
+	int ret =
+		signals_block(&preparation->plan.signals, &preparation->plan.ignores_children, err);
+
+	if (ret == 0)
+		ret = rundir_open(rundir, true, err);
+	if (ret == 0)
+		ret = claim(preparation, rundir, err);
+	return ret == RUNDIR_IN_USE ? error_status(err, -EBUSY, EX_TEMPFAIL) : ret;
+}
+
 static int run(struct preparation *preparation, const char *binary)
 {
 	_cleanup_(rundir_finish) struct rundir rundir = RUNDIR_INIT;
+	_cleanup_(notify_close) struct notify notify = NOTIFY_INIT;
 	struct error err = { 0 };
 	int ret;
 
 	log_set_vm(preparation->name);
-	ret = signals_block(&preparation->plan.signals, &preparation->plan.ignores_children, &err);
-	if (ret == 0)
-		ret = rundir_open(&rundir, true, &err);
-	if (ret == 0)
-		ret = claim(preparation, &rundir, &err);
-	if (ret == RUNDIR_IN_USE)
-		return exit_failure(error_status(&err, -EBUSY, EX_TEMPFAIL), &err);
-	if (ret < 0)
+	find_service_manager(preparation, &notify);
+	ret = get_ready(preparation, &rundir, &err);
+	if (ret < 0) {
+		notify_say(&notify, err.text);
 		return exit_failure(ret, &err);
+	}
 	say_notices(preparation);
 	preparation->plan.binary = binary;
+	preparation->plan.notify = &notify;
 	command_line_finish(&preparation->disks.line);
 	disk_images_finish(&preparation->disks.images);
 	return vm_run(&preparation->plan, &rundir);

@@ -187,6 +187,7 @@ int vm_save_state(struct vm *vm)
 	} else {
 		uv_timer_stop(&vm->save_timer);
 	}
+	service_tell(vm);
 	return ret;
 }
 

@@ -12,6 +12,7 @@
 #include "launcher/vm/event_log.h"
 #include "launcher/vm/lock_worker.h"
 #include "launcher/vm/rundir.h"
+#include "launcher/vm/service.h"
 #include "launcher/vm/spawn.h"
 #include "launcher/vm/state.h"
 #include "launcher/vm/supervisor.h"
@@ -33,17 +34,18 @@ struct vm_plan {
 	char **argv;        /* QEMU's arguments as the user gave them */
 	const struct credentials *credentials;
 	const struct resource_set *resources;
-	const struct strv *pinned; /* why it never releases; empty: it may */
-	unsigned release_on;       /* enum release_on */
-	bool verified;             /* --start verified: we add -S and compare */
-	bool user_stopped;         /* the user's own -S */
-	bool incoming;             /* register only */
-	bool in_place;             /* we become QEMU, the supervisor is a process of its own */
-	bool daemonizes;           /* QEMU leaves us behind by itself: only in place */
-	const char *directory;     /* where QEMU is started, absolute */
-	bool unnamed;              /* nobody has named it: its end is nobody's to ask for */
-	sigset_t signals;          /* the mask that QEMU starts with (signals_block()) */
-	bool ignores_children;     /* likewise */
+	const struct strv *pinned;   /* why it never releases; empty: it may */
+	unsigned release_on;         /* enum release_on */
+	bool verified;               /* --start verified: we add -S and compare */
+	bool user_stopped;           /* the user's own -S */
+	bool incoming;               /* register only */
+	bool in_place;               /* we become QEMU, the supervisor is a process of its own */
+	bool daemonizes;             /* QEMU leaves us behind by itself: only in place */
+	const char *directory;       /* where QEMU is started, absolute */
+	bool unnamed;                /* nobody has named it: its end is nobody's to ask for */
+	sigset_t signals;            /* the mask that QEMU starts with (signals_block()) */
+	bool ignores_children;       /* likewise */
+	const struct notify *notify; /* the service manager's socket */
 };
 
 /* A VM of one process: static in vm_run(), so that nothing dangles at the end. */
@@ -107,6 +109,7 @@ struct vm {
 	struct waiting *waiting;          /* clients that wait for a state (control_goal.c) */
 	bool settling, settle_again;
 	struct event_log events;
+	struct service service;
 
 	struct error refusal; /* why the last acquire failed */
 	int refusal_outcome;  /* LOCK_BUSY, LOCK_STALE or -errno; 0: none */

@@ -144,6 +144,7 @@ static int vm_start(struct vm *vm, struct error *err)
 	uv_timer_init(&vm->loop, &vm->tidy_timer);
 	uv_timer_init(&vm->loop, &vm->save_timer);
 	uv_timer_init(&vm->loop, &vm->lock_deadline);
+	service_start(vm, vm->plan->notify);
 	uv_unref((uv_handle_t *)&vm->tidy_timer);
 	vm->release_timer.data = vm->last_io_timer.data = vm->patience.data = vm;
 	vm->lock_deadline.data = vm->save_timer.data = vm;
@@ -189,6 +190,7 @@ int vm_run(const struct vm_plan *plan, struct rundir *rundir)
 	ret = vm_start(vm, &err);
 	if (ret < 0) {
 		log_error("%s", err.text);
+		notify_say(plan->notify, err.text);
 		ending_remove_files(vm);
 		if (vm->child.socket >= 0)
 			spawn_dismiss(vm->child.socket, exit_status(ret, &err));
