@@ -59,6 +59,8 @@ static const struct option_spec doctor_specs[] = {
 	JSON_ROW,
 };
 static const struct option_spec stop_specs[] = {
+	{ "powerdown", "SECONDS", "first press the guest's power button, and wait that long",
+		ROW(powerdown_ms, option_set_seconds) },
 	{ "timeout", "SECONDS", "how long each step may take (default 10)",
 		ROW(timeout_ms, option_set_seconds) },
 };

@@ -19,6 +19,7 @@ struct verb_args {
 	char *lockspace; /* absolute; NULL: none */
 	bool lockspace_by_identity;
 	int64_t timeout_ms;
+	int64_t powerdown_ms; /* 0: the power button is left alone */
 	uint64_t since;
 };
 

@@ -48,7 +48,7 @@ static bool wait_for_end(int pidfd, int64_t timeout_ms)
  * back QEMU must not do an orderly exit, which may write to the disks (the
  * supervisor knows, and makes it a SIGKILL).
  */
-static int ask_quit(const struct ending *ending, struct error *err)
+static int ask(const struct ending *ending, const char *command, struct error *err)
 {
 	_cleanup_(control_client_close) struct control_client client = CONTROL_CLIENT_INIT;
 	int ret;
@@ -57,10 +57,20 @@ static int ask_quit(const struct ending *ending, struct error *err)
 		client.timeout_ms = ending->job->args->timeout_ms;
 	ret = vm_job_connect(ending->job, &client, err);
 	if (ret == 0)
-		ret = control_client_call(&client, "quit", NULL, err);
+		ret = control_client_call(&client, command, NULL, err);
 	if (ret == -ECONNRESET)
 		return 0; /* it went before it answered */
 	return ret > 0 ? -EPROTO : ret;
+}
+
+static int press_power_button(const struct ending *ending, struct error *err)
+{
+	return ask(ending, "system_powerdown", err);
+}
+
+static int ask_quit(const struct ending *ending, struct error *err)
+{
+	return ask(ending, "quit", err);
 }
 
 static int send_term(const struct ending *ending, struct error *err)
@@ -80,7 +90,9 @@ static int send_kill(const struct ending *ending, struct error *err)
 static const struct rung {
 	const char *name;
 	int (*climb)(const struct ending *ending, struct error *err);
+	bool is_optional; /* only with --powerdown, which is its time */
 } ladder[] = {
+	{ "powerdown", press_power_button, .is_optional = true },
 	{ "quit", ask_quit },
 	{ "SIGTERM", send_term },
 	{ "SIGKILL", send_kill },
@@ -97,6 +109,13 @@ static void say_supervisor_stays(pid_t supervisor, const char *rung)
 	else
 		log_error("QEMU has ended (%s), but its supervisor still waits for its last I/O",
 			rung);
+}
+
+static int64_t rung_timeout(const struct ending *ending, const struct rung *rung)
+{
+	const struct verb_args *args = ending->job->args;
+
+	return rung->is_optional ? args->powerdown_ms : args->timeout_ms;
 }
 
 /* QEMU is dead; the disks are free when its supervisor has gone too. */
@@ -117,12 +136,16 @@ static int climb(const struct ending *ending)
 	int ret;
 
 	for (i = 0; i < n; i++) {
+		int64_t timeout_ms = rung_timeout(ending, &ladder[i]);
+
+		if (ladder[i].is_optional && !timeout_ms)
+			continue;
 		ret = ladder[i].climb(ending, &err);
 		if (ret == -ESRCH && wait_for_end(ending->qemu, 0))
 			ret = 0;
 		if (ret < 0)
 			log_notice("%s did not work: %s", ladder[i].name, err.text);
-		else if (wait_for_end(ending->qemu, ending->job->args->timeout_ms))
+		else if (wait_for_end(ending->qemu, timeout_ms))
 			return finish_stop(ending, ladder[i].name);
 	}
 	log_error("QEMU does not end, not even by SIGKILL");

@@ -32,7 +32,7 @@ const struct verb verbs[] = {
 	{ "pause", verb_pause, "VM...", "stop the guest and give its locks back", NULL, 1, MANY },
 	{ "resume", verb_resume, "VM... [--force-stale]",
 		"take the locks again, then let the guest run", &resume_options, 1, MANY },
-	{ "stop", verb_stop, "VM... [--timeout SECONDS]",
+	{ "stop", verb_stop, "VM... [--powerdown SECONDS] [--timeout SECONDS]",
 		"end a VM: quit, then SIGTERM, then SIGKILL", &stop_options, 1, MANY },
 	{ "attach", verb_attach, "VM disk|image PATH [--readonly] | VM lease LEASE",
 		"lock one more disk, image or lease for a VM", &attach_options, 3, 3 },

@@ -69,6 +69,16 @@ static void do_quit(struct vm *vm, struct qmp_request *request)
 	vm_post(vm, SUP_EV_END_WANTED);
 }
 
+/* Nobody would see it, and whoever waits for the guest would wait in vain. */
+static void do_powerdown(struct vm *vm, struct qmp_request *request)
+{
+	if (vm->sup == SUP_RUNNING)
+		pass_to_qemu(vm, request);
+	else
+		qmp_request_fail(request, NULL,
+			"the guest does not run, so that it would not see its power button");
+}
+
 static void do_status(struct vm *vm, struct qmp_request *request)
 {
 	json_t *object = vm_state_to_json(&vm->state);
@@ -157,6 +167,7 @@ static const struct {
 	{ "stop", do_stop, { { NULL } } },
 	{ "cont", do_cont, { { NULL } } },
 	{ "quit", do_quit, { { NULL } } },
+	{ "system_powerdown", do_powerdown, { { NULL } } },
 	{ "vmlatch-status", do_status, { { NULL } } },
 	{ "vmlatch-inquire", do_inquire, { { NULL } } },
 	{ "vmlatch-release", do_release, { { NULL } } },

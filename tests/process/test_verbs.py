@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 from pathlib import Path
 
@@ -419,6 +420,18 @@ class Stop(Verbs):
         os.kill(pid, signal.SIGCONT)
         self.processes[-1].wait(DEADLINE)
         self.expect(0, "", "", "stop", "web1")
+
+    def test_the_power_button_is_pressed_first_if_asked_for(self):
+        self.vm()
+        self.expect(0, "web1: stopped by quit\n", "", "stop", "web1", "--powerdown", "0.2")
+        self.assertEqual([command for command, _ in self.heard()], ["system_powerdown", "quit"])
+
+    def test_a_guest_that_cannot_see_its_power_button_is_not_waited_for(self):
+        self.vm(errors={"system_powerdown": ["GenericError", "it does not run"]})
+        before = time.monotonic()
+        self.expect(0, "web1: stopped by quit\n", "vmlatch: web1: powerdown did not work: it does not run\n",
+                    "stop", "web1", "--powerdown", "60")
+        self.assertLess(time.monotonic() - before, 30)
 
     def test_a_pid_that_was_used_again_is_not_touched(self):
         pid = self.vm(supervised=True, ignore=["quit", "SIGTERM"],

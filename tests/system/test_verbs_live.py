@@ -5,6 +5,7 @@ import json
 import os
 
 import locks
+from deadline import wait_for
 from vmtest import Follower, VmTest, main
 
 
@@ -116,6 +117,19 @@ class Verbs(VmTest):
         self.assertEqual(self.vm.wait_end(), 0, self.vm.err)
         self.assert_free(self.disk_path)
         self.assertEqual(self.vmlatch("stop", "web1").status, 0, "stop of a stopped VM is done")
+
+    def test_stop_shuts_a_guest_down_that_heeds_its_power_button(self):
+        serial = self.dir / "serial"
+        vm = self.running("web2", *self.drive(self.guest("powerbutton")), "-serial", f"file:{serial}")
+        wait_for("the guest does not heed it", serial.read_bytes)
+        self.assertEqual(self.does("stop", "web2", "--powerdown", "60"), "web2: stopped by powerdown\n")
+        self.assertEqual(vm.wait_end(), 0, vm.err)
+
+    def test_stop_does_not_press_the_power_button_of_a_paused_guest(self):
+        self.does("pause", "web1")
+        result = self.vmlatch("stop", "web1", "--powerdown", "60")
+        self.assertEqual(result.out, "web1: stopped by quit\n")
+        self.assert_says("powerdown did not work: the guest does not run", result.err)
 
     def test_events_since_a_number_begin_with_it(self):
         self.does("pause", "web1")
