@@ -9,9 +9,11 @@ packages_docs='scdoc man-db'
 packages_qemu='qemu-system-x86 qemu-utils nasm python3'
 # libvirtd and virtlockd without libvirt-daemon-system, which would enable and start them
 packages_libvirt='libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients'
-packages_test="$packages_build $packages_docs $packages_qemu $packages_libvirt libcmocka-dev libfuse3-dev libasan8 \
-libubsan1 valgrind libc6-dbg clang-format clang-tidy cppcheck shellcheck codespell util-linux mount e2fsprogs \
-btrfs-progs xfsprogs squashfs-tools erofs-utils git"
+# a systemd of the tests' own, in namespaces (tests/tools/systemd-in-ns.sh)
+packages_systemd='systemd'
+packages_test="$packages_build $packages_docs $packages_qemu $packages_libvirt $packages_systemd libcmocka-dev \
+libfuse3-dev libasan8 libubsan1 valgrind libc6-dbg clang-format clang-tidy cppcheck shellcheck codespell \
+util-linux mount e2fsprogs btrfs-progs xfsprogs squashfs-tools erofs-utils git"
 
 say() {
 	printf '\n== %s\n' "$*"
