@@ -42,12 +42,18 @@ const char *block_nodes_using(json_t *nodes, pid_t pid, const struct resource *i
 const char *block_nodes_moved(
 	json_t *nodes, pid_t pid, const struct resource_set *locked, char *text, size_t size);
 
+/* Has this node a file or a device of this host open? */
+bool block_nodes_is_file(json_t *node);
+
 /* One file that QEMU has open. */
 struct open_image {
 	struct resource_identity id;
-	bool writable;
+	int number;
+	bool writable, write_only, close_on_exec;
 	bool image_locked; /* QEMU's own image locks are on it: it is a block node */
+	bool life_line;    /* our lock is on it */
 	bool unlinked;     /* a temporary file of QEMU's: nobody else can have it */
+	bool explained;    /* block_nodes_missing(): a node has named it */
 	char *path;        /* as /proc shows it */
 };
 
@@ -62,8 +68,10 @@ int open_images_read(pid_t pid, struct open_image **ret, size_t *n, struct error
 void open_images_free(struct open_image *images, size_t n);
 
 /*
- * What QEMU has open as a block node and nobody has locked.
+ * What QEMU has open as a block node and nobody has locked. Where it cannot be
+ * told which file a node has, each one that could be it counts.
  *
+ * @nodes	NULL: QEMU does not say, and it could be any
  * @locked	the lock set
  * @readers	read-only images count too (--readonly-locks)
  * @ret		filled with disks, exclusive or reader; the caller's

@@ -18,6 +18,9 @@
 #define QEMU_LOCK_FIRST 100
 #define QEMU_LOCK_LAST  299
 
+/* And ours, whichever of them a life line has. */
+#define OUR_LOCK_LAST 6
+
 #define USUAL_IMAGES 32
 
 void open_images_free(struct open_image *images, size_t n)
@@ -45,11 +48,14 @@ static int read_fdinfo(int info_dir, const char *name, struct open_image *image)
 
 		if (sscanf(line, "flags: %o", &flags) == 1)
 			continue;
-		if (sscanf(line, "lock: %*d: OFDLCK %*s %*s %*d %*s %" SCNu64, &first) == 1 &&
-			first >= QEMU_LOCK_FIRST && first <= QEMU_LOCK_LAST)
-			image->image_locked = true;
+		if (sscanf(line, "lock: %*d: OFDLCK %*s %*s %*d %*s %" SCNu64, &first) != 1)
+			continue;
+		image->image_locked |= first >= QEMU_LOCK_FIRST && first <= QEMU_LOCK_LAST;
+		image->life_line |= first <= OUR_LOCK_LAST;
 	}
 	image->writable = (flags & O_ACCMODE) != O_RDONLY;
+	image->write_only = (flags & O_ACCMODE) == O_WRONLY;
+	image->close_on_exec = flags & O_CLOEXEC;
 	return 0;
 }
 
@@ -70,6 +76,7 @@ static int read_one(int fd_dir, int info_dir, const char *name, struct open_imag
 		return 1;
 	path[len] = '\0';
 	image.id = resource_identity_of(&info);
+	image.number = atoi(name);
 	image.unlinked = info.st_nlink == 0;
 	image.path = strdup(path);
 	if (!image.path)

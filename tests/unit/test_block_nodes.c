@@ -7,13 +7,16 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "launcher/vm/block_nodes.h"
+#include "launcher/vm/qemu_name.h"
 #include "temporary.h"
 
 /* "QEMU" is this process: its descriptors are what is looked at. */
@@ -65,6 +68,14 @@ static void look(json_t *nodes, bool readers)
 
 	assert_int_equal(block_nodes_missing(&query, &missing, &problems, NULL), 0);
 	json_decref(nodes);
+}
+
+/* One more node on top of what is there. */
+static json_t *with_node(json_t *nodes, const char *driver, const char *file, bool ro)
+{
+	json_array_append_new(nodes, json_pack("{s:s, s:s, s:s, s:b}", "node-name", "above", "drv",
+					     driver, "file", file, "ro", ro));
+	return nodes;
 }
 
 static void lock_as(enum resource_mode mode)
@@ -121,20 +132,107 @@ static void a_lock_for_reading_does_not_do_for_a_writer(void **state)
 	assert_int_equal(missing.n, 1);
 }
 
-static void the_descriptors_own_mode_counts_and_not_what_qemu_says(void **state)
+/* What QEMU says of a file that nothing stands on is no promise. */
+static void a_file_that_is_open_for_reading_may_be_written_tomorrow(void **state)
 {
 	(void)state;
 	open_again(O_RDONLY);
 	look(one_node("file", disk), true);
 	assert_int_equal(missing.n, 1);
+	assert_int_equal(missing.items[0].mode, RESOURCE_EXCLUSIVE);
+}
+
+static void a_file_below_a_read_only_node_is_only_read(void **state)
+{
+	(void)state;
+	open_again(O_RDONLY);
+	look(with_node(one_node("file", disk), "raw", disk, true), true);
+	assert_int_equal(missing.n, 1);
 	assert_int_equal(missing.items[0].mode, RESOURCE_READER);
+}
+
+static void a_node_whose_name_is_json_stands_on_what_it_names(void **state)
+{
+	char text[4200];
+
+	(void)state;
+	open_again(O_RDONLY);
+	snprintf(text, sizeof(text), "json:{\"file\": [{\"filename\": \"%s\"}]}", disk);
+	look(with_node(with_node(one_node("file", disk), "raw", disk, true), "raw", text, false),
+		true);
+	assert_int_equal(missing.n, 1);
+	assert_int_equal(missing.items[0].mode, RESOURCE_EXCLUSIVE);
+}
+
+static void what_qemu_says_is_read_only_is(void **state)
+{
+	(void)state;
+	look(with_node(json_array(), "file", disk, true), true);
+	assert_int_equal(missing.n, 1);
+	assert_int_equal(missing.items[0].mode, RESOURCE_READER);
+}
+
+static void a_file_that_is_only_read_is_not_locked_for_more_than_it_was(void **state)
+{
+	(void)state;
+	lock_as(RESOURCE_READER);
+	open_again(O_RDONLY);
+	look(one_node("file", disk), true);
+	assert_int_equal(missing.n, 0);
+}
+
+/* A process that has another file under that number. */
+static pid_t start_other(const char *path)
+{
+	int ready[2];
+	char byte = 0;
+	pid_t pid;
+
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		if (dup2(open(path, O_RDONLY), fd) < 0 || write(ready[1], &byte, 1) < 0)
+			_exit(1);
+		pause();
+		_exit(0);
+	}
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	close(ready[1]);
+	return pid;
+}
+
+static void a_name_of_qemus_own_things_is_not_ours(void **state)
+{
+	static const char *const forms[] = { "/dev/fd/%d", "/proc/self/fd/%d",
+		"/proc/thread-self/fd/%d" };
+	struct stat info, other;
+	char name[64];
+	char *path;
+	pid_t pid;
+	size_t i;
+
+	(void)state;
+	temporary_write(&dir, "other.raw", "contents");
+	path = temporary_path(&dir, "other.raw");
+	assert_int_equal(stat(path, &other), 0);
+	pid = start_other(path);
+	for (i = 0; i < 3; i++) {
+		snprintf(name, sizeof(name), forms[i], fd);
+		assert_int_equal(qemu_name_stat(pid, name, &info), 0);
+		assert_int_equal(info.st_ino, other.st_ino);
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	free(path);
 }
 
 static void readers_count_only_where_they_are_asked_for(void **state)
 {
 	(void)state;
 	open_again(O_RDONLY);
-	look(one_node("file", disk), false);
+	look(with_node(json_array(), "file", disk, true), false);
 	assert_int_equal(missing.n, 0);
 }
 
@@ -181,14 +279,61 @@ static void a_relative_name_may_be_of_where_it_was_started(void **state)
 
 	(void)state;
 	assert_int_equal(block_nodes_missing(&query, &missing, &problems, NULL), 0);
-	assert_int_equal(missing.n, 0);
-	assert_int_equal(problems.n, 1);
+	assert_string_equal(missing.items[0].origin, "QEMU's descriptors");
+	resource_set_finish(&missing);
 	query.directory = dir.path;
 	assert_int_equal(block_nodes_missing(&query, &missing, &problems, NULL), 0);
 	assert_int_equal(missing.n, 1);
 	assert_string_equal(missing.items[0].path, disk);
-	assert_int_equal(problems.n, 1);
+	assert_string_equal(missing.items[0].origin, "QEMU's block node 'node0'");
+	assert_int_equal(problems.n, 0);
 	json_decref(query.nodes);
+}
+
+/* A name that QEMU's JSON has mangled: all that may be it counts, and nothing else. */
+static void of_a_file_that_cannot_be_told_each_that_could_be_it_is_missing(void **state)
+{
+	char *log = temporary_path(&dir, "log"), *inherited = temporary_path(&dir, "inherited");
+	int log_fd = open(log, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	int inherited_fd = open(inherited, O_RDWR | O_CREAT, 0600); /* not close-on-exec */
+
+	(void)state;
+	look(one_node("file", "/no/such/name"), true);
+	assert_int_equal(missing.n, 1);
+	assert_string_equal(missing.items[0].path, disk);
+	assert_int_equal(missing.items[0].mode, RESOURCE_EXCLUSIVE);
+	assert_int_equal(problems.n, 0);
+	close(log_fd);
+	close(inherited_fd);
+	free(log);
+	free(inherited);
+}
+
+static void a_life_line_is_not_what_cannot_be_told(void **state)
+{
+	(void)state;
+	lock_byte(0);
+	look(one_node("file", "/no/such/name"), true);
+	assert_int_equal(missing.n, 0);
+	assert_int_equal(problems.n, 1);
+}
+
+static void without_a_graph_each_image_counts(void **state)
+{
+	(void)state;
+	open_again(O_RDONLY);
+	look(NULL, true);
+	assert_int_equal(missing.n, 1);
+	assert_int_equal(missing.items[0].mode, RESOURCE_EXCLUSIVE);
+}
+
+static void a_character_device_is_a_problem_of_its_own(void **state)
+{
+	(void)state;
+	look(one_node("host_device", "/dev/zero"), true);
+	assert_int_equal(missing.n, 0);
+	assert_int_equal(problems.n, 1);
+	assert_non_null(strstr(problems.items[0], "no block device"));
 }
 
 static void a_temporary_file_is_nobody_elses(void **state)
@@ -274,12 +419,21 @@ int main(void)
 		TEST(a_file_that_nobody_has_locked_is_missing),
 		TEST(a_file_that_is_locked_is_not),
 		TEST(a_lock_for_reading_does_not_do_for_a_writer),
-		TEST(the_descriptors_own_mode_counts_and_not_what_qemu_says),
 		TEST(readers_count_only_where_they_are_asked_for),
 		TEST(another_name_of_a_locked_file_is_locked),
 		TEST(a_file_that_was_renamed_is_found_by_its_descriptor),
 		TEST(a_file_that_is_not_open_is_a_problem),
 		TEST(a_relative_name_may_be_of_where_it_was_started),
+		TEST(a_file_that_is_open_for_reading_may_be_written_tomorrow),
+		TEST(a_file_below_a_read_only_node_is_only_read),
+		TEST(a_node_whose_name_is_json_stands_on_what_it_names),
+		TEST(what_qemu_says_is_read_only_is),
+		TEST(a_file_that_is_only_read_is_not_locked_for_more_than_it_was),
+		TEST(a_name_of_qemus_own_things_is_not_ours),
+		TEST(of_a_file_that_cannot_be_told_each_that_could_be_it_is_missing),
+		TEST(a_life_line_is_not_what_cannot_be_told),
+		TEST(without_a_graph_each_image_counts),
+		TEST(a_character_device_is_a_problem_of_its_own),
 		TEST(a_temporary_file_is_nobody_elses),
 		TEST(qemus_own_locks_give_away_what_the_graph_does_not_name),
 		TEST(nodes_that_have_no_file_of_this_host_are_passed_over),
