@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -10,9 +11,14 @@
 #include "launcher/vm/locks.h"
 #include "launcher/vm/monitor.h"
 
+/* Between a look and the lock a name may come to lead elsewhere: so it is looked once more. */
+#define LOOKS_MAX 3
+
 struct check {
 	struct vm *vm;
 	graph_fn fn;
+	unsigned looks;
+	struct resource_set missing;
 };
 
 static void check_end(struct check *check, int result, const char *words)
@@ -20,13 +26,37 @@ static void check_end(struct check *check, int result, const char *words)
 	struct vm *vm = check->vm;
 	graph_fn fn = check->fn;
 
+	resource_set_finish(&check->missing);
 	free(check);
 	fn(vm, result, words);
 }
 
+static void look(struct check *check);
+
+/* It is open, and not locked: that is as if somebody else had it. */
+static void end_unlocked(struct check *check, const char *why)
+{
+	struct error err = { 0 };
+
+	error_set(
+		&err, 0, "%s is open and cannot be locked: %s", check->missing.items[0].path, why);
+	check_end(check, -EBUSY, err.text);
+}
+
 static void on_attached(void *data, const struct locks_result *result)
 {
-	check_end(data, result->code, result->words);
+	struct check *check = data;
+
+	if (result->code == LOCK_BUSY || result->code == -ECONNRESET || result->code == -ENOTCONN) {
+		check_end(check, result->code, result->words);
+		return;
+	}
+	if (result->code != 0) {
+		end_unlocked(check, result->words);
+		return;
+	}
+	resource_set_finish(&check->missing);
+	look(check);
 }
 
 static void report_missing(const struct resource_set *missing)
@@ -36,6 +66,18 @@ static void report_missing(const struct resource_set *missing)
 	for (i = 0; i < missing->n; i++)
 		log_info("%s (%s) is open and was not locked: locking it", missing->items[i].path,
 			missing->items[i].origin);
+}
+
+static void lock_missing(struct check *check)
+{
+	if (check->missing.n == 0 || !vm_has_locks(check->vm)) {
+		check_end(check, 0, "");
+	} else if (check->looks == LOOKS_MAX) {
+		end_unlocked(check, "again and again it is another file");
+	} else {
+		report_missing(&check->missing);
+		locks_attach(check->vm, &check->missing, on_attached, check);
+	}
 }
 
 /* What cannot be told is a warning, or an error for who wants every image locked. */
@@ -51,18 +93,28 @@ static int judge_problems(const struct vm *vm, const struct strv *problems, stru
 	return 0;
 }
 
+/* Compare, now that QEMU has said what it has. @nodes NULL: it does not say. */
+static int compare(struct check *check, json_t *nodes, struct error *err)
+{
+	_cleanup_(strv_finish) struct strv problems = { 0 };
+	struct vm *vm = check->vm;
+	struct block_nodes_query query = {
+		.nodes = nodes,
+		.pid = vm->child.pid,
+		.directory = vm->plan->daemonizes ? vm->plan->directory : NULL,
+		.locked = &vm->state.resources,
+		.readers = vm->plan->options->readonly_locks,
+	};
+	int ret = block_nodes_missing(&query, &check->missing, &problems, err);
+
+	if (ret == 0)
+		ret = judge_problems(vm, &problems, err);
+	return ret;
+}
+
 static void on_nodes(void *data, const struct qmp_reply *reply)
 {
-	_cleanup_(resource_set_finish) struct resource_set missing = { 0 };
-	_cleanup_(strv_finish) struct strv problems = { 0 };
 	struct check *check = data;
-	struct block_nodes_query query = {
-		.nodes = reply->result == 0 ? reply->value : NULL,
-		.pid = check->vm->child.pid,
-		.directory = check->vm->plan->daemonizes ? check->vm->plan->directory : NULL,
-		.locked = &check->vm->state.resources,
-		.readers = check->vm->plan->options->readonly_locks,
-	};
 	struct error err = { 0 };
 	int ret;
 
@@ -73,15 +125,23 @@ static void on_nodes(void *data, const struct qmp_reply *reply)
 	if (reply->result > 0) /* with --preconfig, for one */
 		log_info("QEMU does not tell its block graph, its descriptors must do: %s",
 			reply->words);
-	ret = block_nodes_missing(&query, &missing, &problems, &err);
-	if (ret == 0)
-		ret = judge_problems(check->vm, &problems, &err);
-	if (ret < 0 || missing.n == 0 || !vm_has_locks(check->vm)) {
+	ret = compare(check, reply->value, &err);
+	if (ret < 0)
 		check_end(check, ret, err.text);
-		return;
-	}
-	report_missing(&missing);
-	locks_attach(check->vm, &missing, on_attached, check);
+	else
+		lock_missing(check);
+}
+
+static void look(struct check *check)
+{
+	check->looks++;
+	monitor_call(check->vm, &(struct monitor_call){
+					.command = "query-named-block-nodes",
+					.arguments = json_pack("{s:b}", "flat", 1),
+					.fd = -1,
+					.fn = on_nodes,
+					.data = check,
+				});
 }
 
 void graph_check(struct vm *vm, graph_fn fn)
@@ -93,11 +153,5 @@ void graph_check(struct vm *vm, graph_fn fn)
 		return;
 	}
 	*check = (struct check){ .vm = vm, .fn = fn };
-	monitor_call(vm, &(struct monitor_call){
-				 .command = "query-named-block-nodes",
-				 .arguments = json_pack("{s:b}", "flat", 1),
-				 .fd = -1,
-				 .fn = on_nodes,
-				 .data = check,
-			 });
+	look(check);
 }

@@ -172,6 +172,13 @@ class Truth(Hiding, VmTest):
         self.wait_writing(disk)
         self.assert_held(disk)
 
+    def test_before_the_machine_is_made_nothing_can_be_planted_and_nothing_starts(self):
+        disk, boot = self.disk("disk"), self.guest("halt")
+        said = self.refused(65, "vm", *self.drive(boot), "-preconfig",
+                            qemu=self.hiding(*virtio(disk, "file.locking=off")))
+        self.assert_says(f"{disk} is open and cannot be locked: .*machine initialization", said)
+        self.assert_free(disk)
+
     def test_direct_does_the_same_while_the_guest_runs(self):
         disk = self.disk("disk")
         hidden = virtio(disk, "file.locking=off")
