@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "launcher/vm/block_nodes.h"
 #include "launcher/vm/locks.h"
+#include "launcher/vm/mapped_files.h"
 #include "launcher/vm/monitor.h"
 
 /* Between a look and the lock a name may come to lead elsewhere: so it is looked once more. */
@@ -18,7 +19,9 @@ struct check {
 	struct vm *vm;
 	graph_fn fn;
 	unsigned looks;
+	const char *const *device_places; /* which to ask next; NULL: none */
 	struct resource_set missing;
+	struct resource_set mapped; /* not locked, or not known to be other VMs' too */
 };
 
 static void check_end(struct check *check, int result, const char *words)
@@ -27,6 +30,7 @@ static void check_end(struct check *check, int result, const char *words)
 	graph_fn fn = check->fn;
 
 	resource_set_finish(&check->missing);
+	resource_set_finish(&check->mapped);
 	free(check);
 	fn(vm, result, words);
 }
@@ -56,6 +60,7 @@ static void on_attached(void *data, const struct locks_result *result)
 		return;
 	}
 	resource_set_finish(&check->missing);
+	resource_set_finish(&check->mapped);
 	look(check);
 }
 
@@ -78,6 +83,77 @@ static void lock_missing(struct check *check)
 		report_missing(&check->missing);
 		locks_attach(check->vm, &check->missing, on_attached, check);
 	}
+}
+
+/* What is written behind the block layer cannot be waited for, nor flushed. */
+static int keep_mapped(struct check *check)
+{
+	struct error why = { 0 };
+	size_t i;
+	int ret = 0;
+
+	for (i = 0; ret == 0 && i < check->mapped.n; i++) {
+		const struct resource *file = &check->mapped.items[i];
+		const struct resource *locked =
+			resource_set_find(&check->vm->state.resources, file);
+
+		error_set(&why, 0, "%s is mapped as memory of the guest", file->path);
+		vm_pin(check->vm, why.text);
+		if (!locked || locked->mode == RESOURCE_READER)
+			ret = resource_set_add(&check->missing, file, NULL);
+	}
+	return ret;
+}
+
+/* An ivshmem device's memory is there to be shared with other VMs. */
+static bool has_shared_memory(json_t *devices)
+{
+	const char *type;
+	json_t *device;
+	size_t i;
+
+	json_array_foreach (devices, i, device) {
+		type = json_string_value(json_object_get(device, "type"));
+		if (type && strncmp(type, "child<ivshmem", 13) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void ask_devices(struct check *check);
+
+static void on_devices(void *data, const struct qmp_reply *reply)
+{
+	struct check *check = data;
+
+	if (reply->result < 0) {
+		check_end(check, reply->result, reply->words);
+	} else if (has_shared_memory(reply->value)) {
+		log_info("%s is memory that VMs share: it is not locked",
+			check->mapped.items[0].path);
+		lock_missing(check);
+	} else {
+		ask_devices(check);
+	}
+}
+
+static void ask_devices(struct check *check)
+{
+	if (!*check->device_places) {
+		if (keep_mapped(check) < 0)
+			check_end(check, -ENOMEM, "out of memory");
+		else
+			lock_missing(check);
+		return;
+	}
+	monitor_call(
+		check->vm, &(struct monitor_call){
+				   .command = "qom-list",
+				   .arguments = json_pack("{s:s}", "path", *check->device_places++),
+				   .fd = -1,
+				   .fn = on_devices,
+				   .data = check,
+			   });
 }
 
 /* What cannot be told is a warning, or an error for who wants every image locked. */
@@ -109,11 +185,13 @@ static int compare(struct check *check, json_t *nodes, struct error *err)
 
 	if (ret == 0)
 		ret = judge_problems(vm, &problems, err);
-	return ret;
+	return ret < 0 ? ret : mapped_files_find(query.pid, &check->mapped, err);
 }
 
 static void on_nodes(void *data, const struct qmp_reply *reply)
 {
+	static const char *const places[] = { "/machine/peripheral", "/machine/peripheral-anon",
+		NULL };
 	struct check *check = data;
 	struct error err = { 0 };
 	int ret;
@@ -126,8 +204,11 @@ static void on_nodes(void *data, const struct qmp_reply *reply)
 		log_info("QEMU does not tell its block graph, its descriptors must do: %s",
 			reply->words);
 	ret = compare(check, reply->value, &err);
+	check->device_places = places;
 	if (ret < 0)
 		check_end(check, ret, err.text);
+	else if (check->mapped.n)
+		ask_devices(check);
 	else
 		lock_missing(check);
 }

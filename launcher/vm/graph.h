@@ -4,8 +4,8 @@
 #include "launcher/vm/vm.h"
 
 /*
- * The truth check: QEMU's own block graph, and its descriptors, against what
- * is locked. What is open and not locked is locked and planted now.
+ * The truth check: QEMU's own block graph, its descriptors and its memory against
+ * what is locked. What is open and not locked is locked and planted now.
  *
  * @fn	called once: 0; LOCK_BUSY or -EBUSY with a sentence (something is open
  *	that cannot be locked: the guest must not run); any other -errno: QEMU

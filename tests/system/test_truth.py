@@ -14,7 +14,7 @@ import subprocess
 import locks
 from in_place import InPlaceTest
 from loop import loop_device
-from vmtest import MACHINE, QEMU, VmTest, main, need_root
+from vmtest import MACHINE, QEMU, RELEASE_ALL, VmTest, main, need_root
 
 WRITE, READ = locks.WRITE, locks.READ
 
@@ -56,7 +56,7 @@ class Hiding:
 class Truth(Hiding, VmTest):
     def images_make(self):
         for name in ("plain", "nolocks", "set", "fd", "self", "unused", "newline\nin it", "comma,in it",
-                     "json:{", "data", "base", "cd", "shown", "late"):
+                     "json:{", "data", "base", "cd", "shown", "gone", "late", "nv"):
             self.disk(name)
         os.link(self.dir / "shown", self.dir / "hardlink")
         os.symlink("self", self.dir / "symlink")
@@ -101,6 +101,9 @@ class Truth(Hiding, VmTest):
                           {"overlay": READ, "top": READ, "base": READ}),
             "vmdk_extent": (("-drive", f"file={here}/disk.vmdk,if=virtio"), (),
                             {"disk.vmdk": WRITE, "disk-f001.vmdk": WRITE}),
+            "nvdimm": (("-machine", "nvdimm=on", "-m", "slots=1,maxmem=64M",
+                        "-object", f"memory-backend-file,id=m,share=on,mem-path={here}/nv,size=1M",
+                        "-device", "nvdimm,memdev=m"), (), {"nv": WRITE}),
         }
 
     def assert_locks(self, wanted):
@@ -163,6 +166,29 @@ class Truth(Hiding, VmTest):
             self.assert_free(path)
         self.assertEqual(len(vm.status()["resources"]), 2)
         self.assertEqual(locks.seen(os.path.join(os.fsencode(self.dir), b"not\xffutf8"), locks.BYTE), WRITE)
+
+    def test_memory_that_is_a_file_is_never_given_back(self):
+        self.images_make()
+        vm = self.running("vm", *self.drive(self.guest("halt")),
+                          qemu=self.hiding(*self.cases()["nvdimm"][0]), options=RELEASE_ALL)
+        self.assert_says(f"{self.dir}/nv is mapped as memory of the guest", " ".join(vm.status()["pinned"]))
+        self.fails(69, "pause", "vm")
+        self.assert_locks({"nv": WRITE})
+
+    def test_memory_that_vms_share_is_not_locked(self):
+        self.disk("shm")
+        words = ("-object", f"memory-backend-file,id=m,share=on,mem-path={self.dir}/shm,size=1M",
+                 "-device", "ivshmem-plain,memdev=m")
+        for name in ("one", "two"):
+            self.running(name, *self.drive(self.guest("halt", name)), qemu=self.hiding(*words))
+        self.assert_free(self.dir / "shm")
+
+    def test_memory_that_is_not_shared_writes_no_file(self):
+        self.disk("ram", 32 << 20)
+        words = ("-object", f"memory-backend-file,id=m,share=off,mem-path={self.dir}/ram,size=32M",
+                 "-machine", "memory-backend=m")
+        self.running("vm", *self.drive(self.guest("halt")), qemu=self.hiding(*words))
+        self.assert_free(self.dir / "ram")
 
     def test_a_name_that_led_elsewhere_when_it_was_opened(self):
         # between our look and QEMU's opening

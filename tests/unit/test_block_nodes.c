@@ -11,11 +11,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "launcher/vm/block_nodes.h"
+#include "launcher/vm/mapped_files.h"
 #include "launcher/vm/qemu_name.h"
 #include "temporary.h"
 
@@ -336,6 +338,45 @@ static void a_character_device_is_a_problem_of_its_own(void **state)
 	assert_non_null(strstr(problems.items[0], "no block device"));
 }
 
+static void find_mapped(int flags)
+{
+	void *memory = mmap(NULL, 8, PROT_READ | PROT_WRITE, flags, fd, 0);
+
+	assert_ptr_not_equal(memory, MAP_FAILED);
+	assert_int_equal(mapped_files_find(getpid(), &missing, NULL), 0);
+	munmap(memory, 8);
+}
+
+static void a_file_that_is_memory_is_found(void **state)
+{
+	char *odd = temporary_path(&dir, "a\nb \\012");
+
+	(void)state;
+	find_mapped(MAP_PRIVATE);
+	assert_int_equal(missing.n, 0);
+	find_mapped(MAP_SHARED);
+	assert_int_equal(missing.n, 1);
+	assert_int_equal(missing.items[0].mode, RESOURCE_EXCLUSIVE);
+	resource_set_finish(&missing);
+	assert_int_equal(rename(disk, odd), 0);
+	find_mapped(MAP_SHARED);
+	assert_int_equal(missing.n, 1);
+	assert_string_equal(missing.items[0].path, odd);
+	free(odd);
+}
+
+static void a_file_that_was_mapped_and_closed_is_somebody_elses(void **state)
+{
+	void *memory = mmap(NULL, 8, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	(void)state;
+	close(fd);
+	fd = -1;
+	assert_int_equal(mapped_files_find(getpid(), &missing, NULL), 0);
+	assert_int_equal(missing.n, 0);
+	munmap(memory, 8);
+}
+
 static void a_temporary_file_is_nobody_elses(void **state)
 {
 	(void)state;
@@ -434,6 +475,8 @@ int main(void)
 		TEST(a_life_line_is_not_what_cannot_be_told),
 		TEST(without_a_graph_each_image_counts),
 		TEST(a_character_device_is_a_problem_of_its_own),
+		TEST(a_file_that_is_memory_is_found),
+		TEST(a_file_that_was_mapped_and_closed_is_somebody_elses),
 		TEST(a_temporary_file_is_nobody_elses),
 		TEST(qemus_own_locks_give_away_what_the_graph_does_not_name),
 		TEST(nodes_that_have_no_file_of_this_host_are_passed_over),
