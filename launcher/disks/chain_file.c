@@ -130,24 +130,32 @@ static bool is_loop(const struct chain_place *place, size_t image)
 	return false;
 }
 
-/* The strongest thing that QEMU may do to this file. */
+/* The strongest thing that QEMU may do to this file, and why that. */
 static enum resource_mode mode_find(
-	const char *path, const struct chain_place *place, const char *format)
+	const char *path, const struct chain_place *place, const char *format, const char **ret_why)
 {
 	bool device = place->uses & ARGV_USE_DEVICE;
+	bool shared = device && !(place->uses & ARGV_USE_NO_SHARING);
 	bool plain = place->plain && strcmp(format, "raw") == 0;
 
+	*ret_why = place->backing ? "a backing file is only read"
+				  : "read-only, a CD-ROM, or the base of a snapshot";
 	if (!place->writable)
 		return RESOURCE_READER;
 	/* QEMU opens it for writing only when a device (or job) wants to write, and if it may */
+	*ret_why = "only CD-ROM drives use it";
 	if (place->auto_read_only && plain && device && !(place->uses & ARGV_USE_NO_CDROM))
 		return RESOURCE_READER;
+	*ret_why = "it may not be written, and QEMU goes on without";
 	if (place->auto_read_only && faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) < 0 &&
 		(errno == EACCES || errno == EROFS))
 		return RESOURCE_READER;
-	/* metadata cannot be shared, whatever the device allows */
-	if (plain && device && !(place->uses & ARGV_USE_NO_SHARING))
+	*ret_why = "each device that uses it has share-rw=on";
+	if (plain && shared)
 		return RESOURCE_SHARED;
+	/* metadata cannot be shared, whatever the device allows */
+	*ret_why = shared ? "share-rw=on, but the metadata of its format cannot be shared"
+			  : "QEMU may write to it";
 	return RESOURCE_EXCLUSIVE;
 }
 
@@ -191,6 +199,8 @@ static int image_visit(struct chain *chain, struct stat *st, const struct chain_
 	struct disk_image *image)
 {
 	const char *format = place->format;
+	enum resource_mode mode;
+	const char *why;
 	int code;
 
 	if (!image->probed && wants_header(place)) {
@@ -205,7 +215,21 @@ static int image_visit(struct chain *chain, struct stat *st, const struct chain_
 		image->backing = place->backing;
 		image->parent = parent_find(place);
 	}
-	return set_add(chain, image, mode_find(image->path, place, format), place);
+	mode = mode_find(image->path, place, format, &why);
+	if (!image->why || mode > image->mode) {
+		image->mode = mode;
+		image->why = why;
+	}
+	return set_add(chain, image, mode, place);
+}
+
+/* Two names of one file are worth a word. */
+static int other_name_keep(struct disk_image *image, const char *path)
+{
+	if (image->other_path || strcmp(image->path, path) == 0)
+		return 0;
+	image->other_path = strdup(path);
+	return image->other_path ? 0 : -ENOMEM;
 }
 
 int chain_visit_file(struct chain *chain, const char *name, const struct chain_place *place,
@@ -232,7 +256,9 @@ int chain_visit_file(struct chain *chain, const char *name, const struct chain_p
 		return code;
 	if (is_loop(place, index))
 		return chain_file_refuse(chain, place, path, "its backing files lead back to it");
-	code = image_visit(chain, &st, place, &chain->images.items[index]);
+	code = other_name_keep(&chain->images.items[index], path);
+	if (code == 0)
+		code = image_visit(chain, &st, place, &chain->images.items[index]);
 	if (code != 0)
 		return code < 0 ? code : 0;
 	ret->image = index;

@@ -10,6 +10,7 @@
 static void disk_image_finish(struct disk_image *image)
 {
 	free(image->path);
+	free(image->other_path);
 	free(image->header);
 	closep(&image->fd);
 }

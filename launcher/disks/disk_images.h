@@ -16,8 +16,11 @@ struct disk_image {
 	char *path;         /* absolute; the first name it was found by */
 	const char *format; /* the driver's name in QEMU; NULL: QEMU does not ask */
 	bool backing;       /* found as a backing file */
-	size_t parent;      /* whose backing or data file it is; CHAIN_NO_IMAGE: none */
-	bool probed;        /* its header was read: */
+	size_t parent;      /* whose backing or data file it is, before it; CHAIN_NO_IMAGE: none */
+	char *other_path;   /* another name that it was found by; NULL: none */
+	enum resource_mode mode;
+	const char *why; /* of the mode, for people */
+	bool probed;     /* its header was read: */
 	enum image_format found;
 	struct image *header; /* NULL: it names no other file */
 	int fd;               /* still open for reading; -1: not */
