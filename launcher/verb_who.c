@@ -7,69 +7,21 @@
 #include <jansson.h>
 
 #include "base/cleanup.h"
-#include "base/log.h"
 #include "launcher/exit_status.h"
 #include "launcher/json_list.h"
 #include "launcher/json_text.h"
 #include "launcher/option_value.h"
 #include "launcher/verb_args.h"
 #include "launcher/verbs.h"
+#include "launcher/vm_around.h"
 #include "launcher/vm_holder.h"
 #include "launcher/who_target.h"
-#include "locking/holder_process.h"
 #include "locking/lock_conflict.h"
 #include "locking/lock_manager.h"
 
 #define DRIVER       "file"
 #define PATH_SHOWN   4096
 #define HOLDER_SHOWN 1024
-
-/*
- * The VMs of this host: those that a look at the lock may not name. They are
- * looked for when they are needed first.
- */
-struct around {
-	bool known;
-	bool once; /* there is one disk to ask about: its users are enough */
-	struct vm_entry *vms;
-	size_t n;
-	struct json_list json;
-};
-
-static void around_finish(struct around *around)
-{
-	size_t i;
-
-	for (i = 0; i < around->n; i++)
-		vm_entry_finish(&around->vms[i]);
-	free(around->vms);
-}
-
-/* No runtime directory is no VM; one that cannot be read is worth a word. */
-static void look_around(struct around *around, const struct resource_identity *disk)
-{
-	_cleanup_(rundir_finish) struct rundir rundir = RUNDIR_INIT;
-	struct error err = { 0 };
-	int ret = rundir_open(&rundir, false, &err);
-
-	if (ret == 0 && around->once)
-		ret = rundir_list_users(&rundir, disk, &around->vms, &around->n);
-	else if (ret == 0)
-		ret = rundir_list(&rundir, &around->vms, &around->n, &err);
-	if (ret < 0)
-		log_debug("no VM is looked at: %s", err.text[0] ? err.text : strerror(-ret));
-	around->known = true;
-}
-
-/* NULL: none, or the record beside the lock has named the holder already. */
-static const struct vm_entry *find_vm(struct around *around, const struct lock_view *view)
-{
-	if (view->held && view->holder.source == LOCK_HOLDER_RECORD)
-		return NULL;
-	if (!around->known)
-		look_around(around, &view->id);
-	return vm_holder_find(around->vms, around->n, &view->id);
-}
 
 static void print_text(const char *path, const struct lock_view *view, const struct vm_entry *vm)
 {
@@ -109,17 +61,6 @@ static json_t *view_to_json(
 	return json_incref(object);
 }
 
-/*
- * The record beside the lock has been believed or not by the look; after it come
- * the state files of this host, and last a search through all processes.
- */
-static void name_holder(struct lock_view *view, const struct vm_entry *vm)
-{
-	if (view->held && !vm_holder_name(vm, &view->holder) &&
-		view->holder.source == LOCK_HOLDER_UNKNOWN)
-		holder_scan(&view->id, RESOURCE_EXCLUSIVE, &view->holder);
-}
-
 /* By its whole name, which its lock file may have been named after. */
 static int look_at(const struct who_target *target, const struct verb_args *args,
 	struct lock_view *ret, struct error *err)
@@ -144,7 +85,8 @@ static int look_at(const struct who_target *target, const struct verb_args *args
 	return lock_manager_look_at(lock_manager_find(DRIVER), &look, ret, err);
 }
 
-static int who_has(const char *path, const struct verb_args *args, struct around *around)
+static int who_has(const char *path, const struct verb_args *args, const struct vm_around *around,
+	struct json_list *json)
 {
 	_cleanup_(who_target_finish) struct who_target target = { 0 };
 	const struct vm_entry *vm;
@@ -158,10 +100,10 @@ static int who_has(const char *path, const struct verb_args *args, struct around
 		error_set(&err, ret, "no memory for %s", path);
 	if (ret < 0)
 		return exit_failure(ret, &err);
-	vm = target.unmade ? NULL : find_vm(around, &view);
-	name_holder(&view, vm);
-	if (around->json.wanted)
-		return json_list_add(&around->json, view_to_json(path, &view, vm));
+	vm = target.unmade ? NULL : vm_around_find(around, &view);
+	vm_around_name_holder(&view, vm);
+	if (json->wanted)
+		return json_list_add(json, view_to_json(path, &view, vm));
 	print_text(path, &view, vm);
 	return 0;
 }
@@ -169,7 +111,8 @@ static int who_has(const char *path, const struct verb_args *args, struct around
 int verb_who(char **argv)
 {
 	_cleanup_(verb_args_finish) struct verb_args args = { 0 };
-	_cleanup_(around_finish) struct around around = { 0 };
+	_cleanup_(vm_around_finish) struct vm_around around = { 0 };
+	struct json_list json = { 0 };
 	struct error err = { 0 };
 	int ret, status = 0;
 	size_t i;
@@ -178,12 +121,12 @@ int verb_who(char **argv)
 	if (ret < 0)
 		return exit_failure(ret, &err);
 	around.once = args.operands.n == 1;
-	json_list_begin(&around.json, args.json, stdout);
+	json_list_begin(&json, args.json, stdout);
 	for (i = 0; i < args.operands.n; i++) {
-		int one = who_has(args.operands.items[i], &args, &around);
+		int one = who_has(args.operands.items[i], &args, &around, &json);
 
 		status = status ? status : one;
 	}
-	json_list_end(&around.json);
+	json_list_end(&json);
 	return status;
 }
