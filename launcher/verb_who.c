@@ -85,7 +85,7 @@ static int look_at(const struct who_target *target, const struct verb_args *args
 	return lock_manager_look_at(lock_manager_find(DRIVER), &look, ret, err);
 }
 
-static int who_has(const char *path, const struct verb_args *args, const struct vm_around *around,
+static int who_has(const char *path, const struct verb_args *args, struct vm_around *around,
 	struct json_list *json)
 {
 	_cleanup_(who_target_finish) struct who_target target = { 0 };
