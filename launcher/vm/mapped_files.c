@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/str.h"
 #include "launcher/vm/block_nodes.h"
 
 #define MAPS_MAX (16 << 20)
@@ -61,13 +62,12 @@ static int add_mapped(
 	return code;
 }
 
-int mapped_files_find(pid_t pid, struct resource_set *ret, struct error *err)
+/* The paths of what is mapped that way: in most QEMUs none. */
+static int read_shared(pid_t pid, struct strv *ret, struct error *err)
 {
 	_cleanup_(freep) char *text = NULL;
-	struct open_image *images;
 	char name[64], *line, *rest;
 	const char *path;
-	size_t n;
 	int code;
 
 	snprintf(name, sizeof(name), "/proc/%d/maps", pid);
@@ -75,15 +75,29 @@ int mapped_files_find(pid_t pid, struct resource_set *ret, struct error *err)
 	if (code < 0)
 		return error_set(
 			err, code, "look at QEMU's memory (pid %d): %s", pid, strerror(-code));
-	code = open_images_read(pid, &images, &n, err);
-	if (code < 0)
-		return code;
 	for (line = strtok_r(text, "\n", &rest); line && code == 0;
 		line = strtok_r(NULL, "\n", &rest)) {
 		path = shared_path(line);
 		if (path)
-			code = add_mapped(images, n, path, ret);
+			code = strv_add(ret, path);
 	}
+	return code < 0 ? error_set(err, code, "out of memory") : 0;
+}
+
+int mapped_files_find(pid_t pid, struct resource_set *ret, struct error *err)
+{
+	_cleanup_(strv_finish) struct strv paths = { 0 };
+	struct open_image *images;
+	size_t n, i;
+	int code = read_shared(pid, &paths, err);
+
+	if (code < 0 || paths.n == 0)
+		return code;
+	code = open_images_read(pid, &images, &n, err);
+	if (code < 0)
+		return code;
+	for (i = 0; code == 0 && i < paths.n; i++)
+		code = add_mapped(images, n, paths.items[i], ret);
 	open_images_free(images, n);
 	return code < 0 ? error_set(err, code, "out of memory") : 0;
 }
