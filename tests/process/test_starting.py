@@ -15,6 +15,7 @@ from faketest import FakeTest, main
 from vmtest import QEMU, VMLATCH
 
 SIGNAL_FIELDS = ("SigBlk:", "SigIgn:", "SigCgt:")
+QEMU_BYTE = 100  # the first of those that QEMU locks itself: a block node has this descriptor
 
 
 class Inheritance(FakeTest):
@@ -234,6 +235,18 @@ class Direct(FakeTest):
             client.command("stop")
         vm.wait_state(run="paused", lock="released")
         self.assertIn("stop", vm.fake.commands())
+
+    def test_guest_is_not_stopped_for_a_graph_that_qemu_does_not_tell_its_descriptors_do(self):
+        hidden = self.disk("hidden.raw")
+        with locks.Held(hidden, byte=QEMU_BYTE, kind=locks.READ) as image:
+            os.set_inheritable(image.fd, True)
+            vm = self.running("vm", *self.drive(self.disk("disk.raw")), options=("--start", "direct"),
+                              script=["on query-named-block-nodes error GenericError no graph for you"],
+                              pass_fds=(image.fd,))
+            self.assert_held(hidden)
+            self.assertNotIn("stop", vm.fake.commands())
+            self.does("stop", "vm")
+            vm.wait_end()
 
 
 class Killed(FakeTest):

@@ -55,7 +55,7 @@ class Hiding:
 
 class Truth(Hiding, VmTest):
     def images_make(self):
-        for name in ("plain", "nolocks", "set", "fd", "self", "unused", "newline\nin it", "comma,in it",
+        for name in ("plain", "nolocks", "set", "fd", "self", "unused", "line\nend", "comma,in it",
                      "json:{", "data", "base", "cd", "shown", "gone", "late", "nv"):
             self.disk(name)
         os.link(self.dir / "shown", self.dir / "hardlink")
@@ -78,7 +78,7 @@ class Truth(Hiding, VmTest):
             "locking_off": (virtio(here / "nolocks", unlocked), (), {"nolocks": WRITE}),
             "not_utf8": (virtio(os.fsdecode(os.fsencode(here) + b"/not\xffutf8"), unlocked), (),
                          {os.fsdecode(b"not\xffutf8"): WRITE}),
-            "newline": (virtio(here / "newline\nin it", unlocked), (), {"newline\nin it": WRITE}),
+            "newline": (virtio(here / "line\nend", unlocked), (), {"line\nend": WRITE}),
             "comma": (virtio(here / "comma,in it", unlocked), (), {"comma,in it": WRITE}),
             "like_json": (virtio(here / "json:{", unlocked), (), {"json:{": WRITE}),
             "json_name": (("-drive", "if=virtio,file=json:" + json.dumps(
