@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "launcher/disks/config_read.h"
 #include "launcher/lease_resource.h"
 #include "launcher/libvirt.h"
 #include "locking/lock_manager.h"
@@ -205,7 +206,7 @@ static int prepare_with_options(struct preparation *ret, size_t keep_open, struc
 	int code;
 
 	/* the name first: the VM's own config file hangs on it */
-	code = command_line_parse(ret->options.qemu_argv, &line, err);
+	code = command_line_parse(ret->options.qemu_argv, config_read, &line, err);
 	if (code < 0)
 		return code;
 	if (!line.starts_vm)

@@ -47,43 +47,42 @@ int on_text(struct scan *scan, const struct qemu_option *option, const char *arg
 	return text_replace((char **)((char *)scan->line + option->field), arg);
 }
 
+int scan_add_name(struct scan *scan, json_t *options, const char *arg)
+{
+	const char *guest = keyval_text(options, "guest");
+
+	(void)arg;
+	return guest ? text_replace(&scan->line->name, guest) : 0;
+}
+
 int on_name(struct scan *scan, const struct qemu_option *option, const char *arg)
 {
 	_cleanup_(keyval_freep) json_t *options = NULL;
-	const char *guest;
 
 	(void)option;
 	if (keyval_parse(arg, "guest", &options) < 0)
 		return -ENOMEM;
-	guest = keyval_text(options, "guest");
-	return guest ? text_replace(&scan->line->name, guest) : 0;
+	return scan_add_name(scan, options, arg);
 }
 
-int on_action(struct scan *scan, const struct qemu_option *option, const char *arg)
+int scan_add_action(struct scan *scan, json_t *options, const char *arg)
 {
-	_cleanup_(keyval_freep) json_t *options = NULL;
-	const char *shutdown;
+	const char *shutdown = keyval_text(options, "shutdown");
 
-	(void)option;
-	if (keyval_parse(arg, NULL, &options) < 0)
-		return -ENOMEM;
-	shutdown = keyval_text(options, "shutdown");
+	(void)arg;
 	if (shutdown)
 		scan->line->shutdown_pauses = str_equal(shutdown, "pause");
 	return 0;
 }
 
-int on_config(struct scan *scan, const struct qemu_option *option, const char *arg)
+int on_action(struct scan *scan, const struct qemu_option *option, const char *arg)
 {
-	_cleanup_(freep) char *reason = NULL;
+	_cleanup_(keyval_freep) json_t *options = NULL;
 
 	(void)option;
-	if (asprintf(&reason, "%s %s may open a monitor: give its settings as options instead",
-		    scan->option, arg) < 0)
+	if (keyval_parse(arg, NULL, &options) < 0)
 		return -ENOMEM;
-	if (strv_add(&scan->line->monitors, reason) < 0)
-		return -ENOMEM;
-	return scan_not_understood(scan, arg, "disks that a config file names are not found yet");
+	return scan_add_action(scan, options, arg);
 }
 
 char *scan_origin(const struct scan *scan, const char *arg)
@@ -186,6 +185,36 @@ static int scan_words(struct scan *scan, char **argv)
 	return 0;
 }
 
+/* Is that option given? QEMU looks for some before it heeds the others. */
+static bool words_have(char **argv, const char *name)
+{
+	const struct qemu_option *option;
+
+	if (!argv[0])
+		return false;
+	for (argv++; *argv; argv++) {
+		if (argv[0][0] != '-')
+			continue;
+		option = qemu_option_find(argv[0] + (argv[0][1] == '-' ? 2 : 1));
+		if (option && strcmp(option->name, name) == 0)
+			return true;
+		if (option && option->takes_argument && argv[1])
+			argv++;
+	}
+	return false;
+}
+
+static int scan_all(struct scan *scan, char **argv)
+{
+	int code = words_have(argv, "no-user-config") ? 0 : scan_default_config(scan);
+
+	if (code == 0)
+		code = scan_words(scan, argv);
+	if (code == 0)
+		code = scan_finish_images(scan);
+	return code < 0 ? code : scan_finish_monitors(scan);
+}
+
 static void scan_finish(struct scan *scan)
 {
 	size_t group, i;
@@ -200,15 +229,22 @@ static void scan_finish(struct scan *scan)
 	free(scan->display);
 }
 
-int command_line_parse(char **argv, struct command_line *ret, struct error *err)
+int command_line_parse(
+	char **argv, command_line_read_fn *read, struct command_line *ret, struct error *err)
 {
 	struct command_line line = { .uses = json_object() };
-	_cleanup_(scan_finish) struct scan scan = { .line = &line };
+	struct error words = { 0 };
+	_cleanup_(scan_finish) struct scan scan = {
+		.line = &line,
+		.read_config = read,
+		.err = &words,
+	};
+	int code = line.uses ? scan_all(&scan, argv) : -ENOMEM;
 
-	if (!line.uses || scan_words(&scan, argv) < 0 || scan_finish_images(&scan) < 0 ||
-		scan_finish_monitors(&scan) < 0) {
+	if (code < 0) {
 		command_line_finish(&line);
-		return error_set(err, -ENOMEM, "out of memory");
+		error_status(err, code, words.status);
+		return error_set(err, code, "%s", *words.text ? words.text : "out of memory");
 	}
 	/* a help text may come after the images were opened */
 	line.starts_vm = !scan.exits && !(scan.prints && line.n_images == 0);

@@ -58,13 +58,29 @@ struct command_line {
 	bool shutdown_pauses; /* -no-shutdown, -action shutdown=pause */
 };
 
+/* QEMU reads it before anything else, unless it is told not to. */
+#define QEMU_DEFAULT_CONFIG "/etc/qemu/qemu.conf"
+
+/*
+ * Read a config file that the command line names.
+ *
+ * Returns 0; COMMAND_LINE_NO_CONFIG: it cannot be read, with a sentence, or
+ * without one where that is no loss; or -errno with a sentence, and nothing can
+ * go on.
+ */
+enum { COMMAND_LINE_NO_CONFIG = 1 };
+typedef int command_line_read_fn(const char *name, struct str *ret, struct error *err);
+
 /*
  * @argv	NULL-terminated; [0] is QEMU
+ * @read	how config files are read; NULL: not at all
  * @ret		end it with command_line_finish()
  *
- * What cannot be understood becomes a note. Returns 0 or -ENOMEM.
+ * What cannot be understood becomes a note. Returns 0, -ENOMEM or what @read
+ * returned, with a sentence.
  */
-int command_line_parse(char **argv, struct command_line *ret, struct error *err);
+int command_line_parse(
+	char **argv, command_line_read_fn *read, struct command_line *ret, struct error *err);
 void command_line_finish(struct command_line *line);
 
 /* Who uses that image: argv_use bits; 0 for a NULL or unknown @name. */

@@ -34,6 +34,16 @@ static int group_add(struct scan *scan, enum scan_group group, json_t *options, 
 	return 0;
 }
 
+int scan_add_drive(struct scan *scan, json_t *options, const char *arg)
+{
+	return group_add(scan, SCAN_DRIVE, json_incref(options), arg);
+}
+
+int scan_add_device(struct scan *scan, json_t *options, const char *arg)
+{
+	return group_add(scan, SCAN_DEVICE, json_incref(options), arg);
+}
+
 int on_drive(struct scan *scan, const struct qemu_option *option, const char *arg)
 {
 	json_t *options = NULL;
@@ -94,41 +104,54 @@ int on_device(struct scan *scan, const struct qemu_option *option, const char *a
 	return code < 0 ? code : group_add(scan, SCAN_DEVICE, options, arg);
 }
 
+int scan_add_global(struct scan *scan, json_t *options, const char *arg)
+{
+	const char *value = keyval_text(options, "value");
+
+	(void)arg;
+	if (!value || !str_equal(keyval_text(options, "property"), "drive"))
+		return 0;
+	return scan_add_unknown_use(scan->line, value);
+}
+
 /* -global DRIVER.drive=NODE, or driver=,property=,value= */
 int on_global(struct scan *scan, const struct qemu_option *option, const char *arg)
 {
 	_cleanup_(keyval_freep) json_t *options = NULL;
 	size_t len = strcspn(arg, ".=");
-	const char *value;
 
 	(void)option;
 	if (arg[len] == '.' && str_starts(arg + len, ".drive="))
 		return scan_add_unknown_use(scan->line, arg + len + strlen(".drive="));
 	if (keyval_parse(arg, NULL, &options) < 0)
 		return -ENOMEM;
-	value = keyval_text(options, "value");
-	if (!value || !str_equal(keyval_text(options, "property"), "drive"))
-		return 0;
-	return scan_add_unknown_use(scan->line, value);
+	return scan_add_global(scan, options, arg);
 }
 
 /* -machine pflash0=NODE */
-int on_machine(struct scan *scan, const struct qemu_option *option, const char *arg)
+int scan_add_machine(struct scan *scan, json_t *options, const char *arg)
 {
 	static const char *const keys[] = { "pflash0", "pflash1" };
-	_cleanup_(keyval_freep) json_t *options = NULL;
 	const char *name;
 	size_t i;
 
-	(void)option;
-	if (keyval_parse(arg, "type", &options) < 0)
-		return -ENOMEM;
+	(void)arg;
 	for (i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
 		name = keyval_text(options, keys[i]);
 		if (name && scan_add_unknown_use(scan->line, name) < 0)
 			return -ENOMEM;
 	}
 	return 0;
+}
+
+int on_machine(struct scan *scan, const struct qemu_option *option, const char *arg)
+{
+	_cleanup_(keyval_freep) json_t *options = NULL;
+
+	(void)option;
+	if (keyval_parse(arg, "type", &options) < 0)
+		return -ENOMEM;
+	return scan_add_machine(scan, options, arg);
 }
 
 /* Split "GROUP.ID.KEY=VALUE" in place; false: it is none. */

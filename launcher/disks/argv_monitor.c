@@ -13,7 +13,7 @@
  * sentence that names the argument and says how to avoid it.
  */
 
-static int reason_add(struct scan *scan, const char *arg, const char *why)
+int scan_add_monitor(struct scan *scan, const char *arg, const char *why)
 {
 	_cleanup_(freep) char *origin = scan_origin(scan, arg);
 	_cleanup_(freep) char *reason = NULL;
@@ -34,7 +34,7 @@ int on_monitor(struct scan *scan, const struct qemu_option *option, const char *
 	scan->no_default_monitor = true;
 	if (reaches_nobody(arg))
 		return 0;
-	return reason_add(scan, arg,
+	return scan_add_monitor(scan, arg,
 		"whoever has this monitor can resume the guest; use vmlatch's own commands and "
 		"QMP socket instead");
 }
@@ -47,7 +47,7 @@ int on_serial(struct scan *scan, const struct qemu_option *option, const char *a
 		scan->no_default_monitor = true;
 	if (reaches_nobody(arg + strlen("mon:")))
 		return 0;
-	return reason_add(scan, arg, "a monitor shares this port; leave out 'mon:'");
+	return scan_add_monitor(scan, arg, "a monitor shares this port; leave out 'mon:'");
 }
 
 int on_debugger(struct scan *scan, const struct qemu_option *option, const char *arg)
@@ -55,8 +55,9 @@ int on_debugger(struct scan *scan, const struct qemu_option *option, const char 
 	if (arg && reaches_nobody(arg))
 		return 0;
 	if (strcmp(option->name, "qtest") == 0)
-		return reason_add(scan, arg, "a test driver can write to the disks; leave it out");
-	return reason_add(scan, arg, "a debugger can resume the guest; leave it out");
+		return scan_add_monitor(
+			scan, arg, "a test driver can write to the disks; leave it out");
+	return scan_add_monitor(scan, arg, "a debugger can resume the guest; leave it out");
 }
 
 static int display_set(struct scan *scan, const char *type)
@@ -129,13 +130,13 @@ static int window_finish(struct scan *scan)
 	scan->option = "-display";
 	if (!scan->display && !scan->remote) {
 		scan->option = "";
-		return reason_add(scan, "no -display",
+		return scan_add_monitor(scan, "no -display",
 			"QEMU opens a window whose menu can resume the guest, or a VNC server; "
 			"add '-display none' or '-vnc'");
 	}
 	for (i = 0; i < sizeof(with_menu) / sizeof(*with_menu); i++) {
 		if (str_equal(scan->display, with_menu[i]))
-			return reason_add(scan, scan->display,
+			return scan_add_monitor(scan, scan->display,
 				"the window's menu can resume the guest; use '-display none' or "
 				"'-vnc'");
 	}
@@ -152,9 +153,9 @@ int scan_finish_monitors(struct scan *scan)
 		return 0;
 	scan->option = scan->nographic ? "-nographic" : "";
 	if (scan->nographic)
-		return reason_add(
+		return scan_add_monitor(
 			scan, NULL, "puts QEMU's monitor on the terminal; add '-monitor none'");
 	if (!viewer)
 		return 0;
-	return reason_add(scan, viewer, "shows QEMU's monitor; add '-monitor none'");
+	return scan_add_monitor(scan, viewer, "shows QEMU's monitor; add '-monitor none'");
 }

@@ -24,6 +24,8 @@ struct scan_items {
 
 struct scan {
 	struct command_line *line;
+	command_line_read_fn *read_config;
+	struct error *err;  /* for what read_config says */
 	const char *option; /* as given: "-drive", "--drive" */
 	struct scan_items groups[SCAN_N_GROUPS];
 	bool exits;  /* -version, -help: whatever else there is */
@@ -51,14 +53,24 @@ struct qemu_option {
 /* NULL: none of that name. Without the dashes. */
 const struct qemu_option *qemu_option_find(const char *name);
 
-/* All handlers: 0 or -ENOMEM. */
+/* All handlers: 0 or -ENOMEM; on_config() also -errno with the sentence in scan->err. */
 int on_exit_at_once(struct scan *scan, const struct qemu_option *option, const char *arg);
 int on_printing(struct scan *scan, const struct qemu_option *option, const char *arg);
 int on_flag(struct scan *scan, const struct qemu_option *option, const char *arg);
 int on_text(struct scan *scan, const struct qemu_option *option, const char *arg);
 int on_name(struct scan *scan, const struct qemu_option *option, const char *arg);
 int on_action(struct scan *scan, const struct qemu_option *option, const char *arg);
+
+/*
+ * The same for options that are read already, flat: of an argument, or of a
+ * section of a config file. @options is borrowed; @arg is for people.
+ */
+typedef int scan_options_fn(struct scan *scan, json_t *options, const char *arg);
+scan_options_fn scan_add_name, scan_add_action;
+
+/* argv_config.c */
 int on_config(struct scan *scan, const struct qemu_option *option, const char *arg);
+int scan_default_config(struct scan *scan);
 
 /* argv_image.c; @extra of on_file: the drive's other options */
 int on_drive(struct scan *scan, const struct qemu_option *option, const char *arg);
@@ -68,6 +80,7 @@ int on_device(struct scan *scan, const struct qemu_option *option, const char *a
 int on_global(struct scan *scan, const struct qemu_option *option, const char *arg);
 int on_machine(struct scan *scan, const struct qemu_option *option, const char *arg);
 int on_set(struct scan *scan, const struct qemu_option *option, const char *arg);
+scan_options_fn scan_add_drive, scan_add_device, scan_add_global, scan_add_machine;
 
 /* argv_node.c: all of these return 0 or -ENOMEM */
 
@@ -86,6 +99,9 @@ int on_serial(struct scan *scan, const struct qemu_option *option, const char *a
 int on_debugger(struct scan *scan, const struct qemu_option *option, const char *arg);
 int on_display(struct scan *scan, const struct qemu_option *option, const char *arg);
 int scan_finish_monitors(struct scan *scan);
+
+/* A way to make the guest run that we do not see. 0 or -ENOMEM. */
+int scan_add_monitor(struct scan *scan, const char *arg, const char *why);
 
 /* "-drive file=a": what people have typed. NULL: no memory. */
 char *scan_origin(const struct scan *scan, const char *arg);

@@ -7,10 +7,8 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "launcher/disks/config_read.h"
 #include "launcher/disks/keyval.h"
-
-/* QEMU reads it before anything else, unless it is told not to. */
-#define DEFAULT_CONFIG "/etc/qemu/qemu.conf"
 
 void disks_finish(struct disks *disks)
 {
@@ -52,18 +50,6 @@ static int images_follow(struct disks *disks, const struct disks_params *params,
 	return 0;
 }
 
-static int config_check(struct command_line *line)
-{
-	if (line->no_user_config || access(DEFAULT_CONFIG, F_OK) < 0)
-		return 0;
-	if (strv_add(&line->monitors, DEFAULT_CONFIG " may open a monitor: add '-no-user-config'") <
-		0)
-		return -ENOMEM;
-	return disks_notes_add(&line->notes, DISKS_NOTE_NOT_UNDERSTOOD,
-		DEFAULT_CONFIG ": disks that a config file names are not found yet: add "
-			       "'-no-user-config'");
-}
-
 int disks_from_line(struct command_line *line, const struct disks_params *params, struct disks *ret,
 	struct error *err)
 {
@@ -71,8 +57,6 @@ int disks_from_line(struct command_line *line, const struct disks_params *params
 	int code;
 
 	*line = (struct command_line){ 0 };
-	if (config_check(&disks.line) < 0)
-		return error_set(err, -ENOMEM, "out of memory");
 	code = images_follow(&disks, params, err);
 	if (code < 0)
 		return code;
@@ -85,7 +69,7 @@ int disks_from_argv(
 	char **argv, const struct disks_params *params, struct disks *ret, struct error *err)
 {
 	struct command_line line;
-	int code = command_line_parse(argv, &line, err);
+	int code = command_line_parse(argv, config_read, &line, err);
 
 	return code < 0 ? code : disks_from_line(&line, params, ret, err);
 }

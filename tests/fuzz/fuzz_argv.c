@@ -21,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 
 	while (rest && n < WORDS_MAX)
 		argv[n++] = strsep(&rest, "\n");
-	if (command_line_parse(argv, &line, NULL) < 0)
+	if (command_line_parse(argv, NULL, &line, NULL) < 0)
 		abort();
 	for (i = 0; i < line.n_images; i++) {
 		if (!json_is_object(line.images[i].node) || !line.images[i].origin)

@@ -28,7 +28,7 @@ static void words_parse(const char *words, struct command_line *ret)
 		assert_true(n + 1 < WORDS_MAX);
 		argv[n++] = word;
 	}
-	assert_int_equal(command_line_parse(argv, ret, NULL), 0);
+	assert_int_equal(command_line_parse(argv, NULL, ret, NULL), 0);
 }
 
 /* All nodes of a command line as text, one a line. */
@@ -387,7 +387,7 @@ static void no_arguments_at_all_are_no_disks(void **state)
 	_cleanup_(command_line_finish) struct command_line line = { 0 };
 
 	(void)state;
-	assert_int_equal(command_line_parse(none, &line, NULL), 0);
+	assert_int_equal(command_line_parse(none, NULL, &line, NULL), 0);
 	assert_int_equal(line.n_images, 0);
 }
 
