@@ -262,6 +262,7 @@ void command_line_finish(struct command_line *line)
 		free(line->images[i].origin);
 	}
 	free(line->images);
+	free(line->fds);
 	json_decref(line->uses);
 	strv_finish(&line->monitors);
 	disks_notes_finish(&line->notes);

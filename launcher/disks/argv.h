@@ -3,6 +3,7 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/error.h"
 #include "base/str.h"
@@ -27,6 +28,12 @@ struct argv_image {
 	char *origin; /* the argument as it was given, for people */
 };
 
+/* -add-fd: a descriptor of ours that is a way to open "/dev/fdset/SET". */
+struct argv_fd {
+	uint64_t set;
+	int fd;
+};
+
 /* Who uses the image of one name (drive id or node name), as bits. */
 enum argv_use {
 	ARGV_USE_DEVICE = 1 << 0,     /* at least one device */
@@ -38,6 +45,8 @@ struct command_line {
 	bool starts_vm; /* false: it prints something and exits, and opens no image */
 	struct argv_image *images;
 	size_t n_images;
+	struct argv_fd *fds;
+	size_t n_fds;
 	json_t *uses;         /* name -> argv_use bits */
 	struct strv monitors; /* why vmlatch cannot see every command: one sentence each */
 	struct disks_notes notes;

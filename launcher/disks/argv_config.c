@@ -42,6 +42,7 @@ static const struct section {
 	scan_options_fn *fn;
 } sections[] = {
 	{ "action", scan_add_action },
+	{ "add-fd", scan_add_fd },
 	{ "device", scan_add_device },
 	{ "drive", scan_add_drive },
 	{ "global", scan_add_global },

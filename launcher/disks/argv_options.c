@@ -41,6 +41,7 @@
 /* clang-format off */
 static const struct qemu_option options[] = {
 	/* images */
+	ON("add-fd", on_add_fd),
 	ON("blockdev", on_blockdev),
 	ON("cdrom", on_file, .extra = "media=cdrom"),
 	ON("device", on_device, .help_key = "driver"),
@@ -121,7 +122,6 @@ static const struct qemu_option options[] = {
 
 	/* no business of ours */
 	ARG("acpitable"),
-	ARG("add-fd"),
 	FLAG("alt-grab"),
 	ARG("append"),
 	FLAG("async-teardown"),

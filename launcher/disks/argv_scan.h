@@ -82,6 +82,10 @@ int on_machine(struct scan *scan, const struct qemu_option *option, const char *
 int on_set(struct scan *scan, const struct qemu_option *option, const char *arg);
 scan_options_fn scan_add_drive, scan_add_device, scan_add_global, scan_add_machine;
 
+/* argv_fd.c */
+int on_add_fd(struct scan *scan, const struct qemu_option *option, const char *arg);
+scan_options_fn scan_add_fd;
+
 /* argv_node.c: all of these return 0 or -ENOMEM */
 
 /* Takes @node over, also on failure; @id may be NULL. */

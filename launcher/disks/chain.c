@@ -137,11 +137,10 @@ static int file_walk(struct chain *chain, const json_t *node, struct chain_place
 		name = pseudo;
 	if (!name)
 		return 0; /* QEMU refuses it */
-	if (str_starts(name, "/dev/fdset/"))
-		return disks_notes_add(&chain->notes, DISKS_NOTE_NOT_UNDERSTOOD,
-			"%s: files passed by -add-fd are not found yet", place->origin);
 	if (place->probe) /* a file node on its own: its bytes are the disk */
 		place->format = "raw";
+	if (str_starts(name, CHAIN_FDSET))
+		return chain_visit_fdset(chain, name, place, ret);
 	return chain_visit_file(chain, name, place, ret);
 }
 

@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "launcher/disks/chain_walk.h"
 #include "launcher/disks/image_file.h"
+#include "launcher/disks/inherited.h"
 
 /* One file of a chain. It is looked at first, and opened only if that does no harm. */
 
@@ -232,17 +233,13 @@ static int other_name_keep(struct disk_image *image, const char *path)
 	return image->other_path ? 0 : -ENOMEM;
 }
 
-int chain_visit_file(struct chain *chain, const char *name, const struct chain_place *place,
+int chain_visit_path(struct chain *chain, const char *path, const struct chain_place *place,
 	struct chain_primary *ret)
 {
-	_cleanup_(freep) char *path = path_absolute(chain, name);
 	struct stat st;
 	size_t index;
 	int code;
 
-	if (!path)
-		return -ENOMEM;
-	chain->relative |= *name != '/';
 	if (stat(path, &st) < 0) {
 		code = chain_file_fail(chain, place, path, errno, strerror(errno));
 		return code < 0 ? code : 0;
@@ -259,9 +256,27 @@ int chain_visit_file(struct chain *chain, const char *name, const struct chain_p
 	code = other_name_keep(&chain->images.items[index], path);
 	if (code == 0)
 		code = image_visit(chain, &st, place, &chain->images.items[index]);
-	if (code != 0)
-		return code < 0 ? code : 0;
-	ret->image = index;
-	ret->path = take_ptr(path);
-	return 0;
+	if (code == 0)
+		ret->image = index;
+	return code < 0 ? code : 0;
+}
+
+int chain_visit_file(struct chain *chain, const char *name, const struct chain_place *place,
+	struct chain_primary *ret)
+{
+	_cleanup_(freep) char *path = path_absolute(chain, name);
+	_cleanup_(freep) char *own = NULL;
+	int code, fd;
+
+	if (!path)
+		return -ENOMEM;
+	chain->relative |= *name != '/';
+	/* a number means nothing to others, and nothing to us later on */
+	fd = inherited_find(path);
+	if (fd >= 0)
+		own = inherited_path(fd);
+	code = chain_visit_path(chain, own ? own : path, place, ret);
+	if (code == 0 && ret->image != CHAIN_NO_IMAGE)
+		ret->path = take_ptr(path);
+	return code;
 }

@@ -69,6 +69,15 @@ int chain_walk_format(struct chain *chain, const json_t *node, struct chain_plac
 int chain_visit_file(struct chain *chain, const char *name, const struct chain_place *place,
 	struct chain_primary *ret);
 
+/* The same by the path that others will open; of @ret only the image is set. */
+int chain_visit_path(struct chain *chain, const char *path, const struct chain_place *place,
+	struct chain_primary *ret);
+
+#define CHAIN_FDSET "/dev/fdset/"
+/* chain_fd.c: "/dev/fdset/SET": the descriptors that -add-fd put into that set */
+int chain_visit_fdset(struct chain *chain, const char *name, const struct chain_place *place,
+	struct chain_primary *ret);
+
 /*
  * A file that cannot be opened, for the reason that errno @number gives and @why
  * says. With chain->note_missing it may be a note: QEMU will not open it either,
