@@ -21,9 +21,9 @@ static const struct block_driver drivers[] = {
 	{ "vpc", BLOCK_FORMAT },
 	{ "luks", BLOCK_FORMAT },
 	{ "parallels", BLOCK_FORMAT },
-	{ "bochs", BLOCK_FORMAT },
-	{ "cloop", BLOCK_FORMAT },
-	{ "dmg", BLOCK_FORMAT },
+	{ "bochs", BLOCK_FORMAT, .only_reads = true },
+	{ "cloop", BLOCK_FORMAT, .only_reads = true },
+	{ "dmg", BLOCK_FORMAT, .only_reads = true },
 
 	{ "blkdebug", BLOCK_FILTER },
 	{ "blklogwrites", BLOCK_FILTER },
@@ -90,6 +90,13 @@ const struct block_driver *block_driver_find(const char *name)
 			return &drivers[i];
 	}
 	return NULL;
+}
+
+bool block_driver_only_reads(const char *name)
+{
+	const struct block_driver *driver = block_driver_find(name);
+
+	return driver && driver->only_reads;
 }
 
 static bool prefix_is(const char *filename, size_t len, const char *prefix)

@@ -17,9 +17,11 @@ enum block_driver_kind {
 struct block_driver {
 	const char *name;
 	enum block_driver_kind kind;
+	bool only_reads; /* it cannot write */
 };
 
 const struct block_driver *block_driver_find(const char *name); /* or NULL */
+bool block_driver_only_reads(const char *name);
 
 /*
  * Which driver a file name asks for: "nbd://host", "file:x". A prefix ends at a

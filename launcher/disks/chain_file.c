@@ -58,17 +58,18 @@ static int file_check_type(struct chain *chain, const struct chain_place *place,
 	}
 }
 
-/* Keep what the image says of itself and of other files. */
-static int header_keep(struct disk_image *image, const struct image *found)
+/* Keep what the image says of itself and of other files; @found becomes empty. */
+static int header_keep(struct disk_image *image, struct image *found)
 {
 	image->found = found->format;
 	image->probed = true;
-	if (!*found->backing && !*found->data_file)
+	if (!*found->backing && !*found->data_file && !found->n_extents)
 		return 0;
 	image->header = malloc(sizeof(*found));
 	if (!image->header)
 		return -ENOMEM;
 	*image->header = *found;
+	*found = (struct image){ 0 };
 	return 0;
 }
 
@@ -85,7 +86,7 @@ static int image_probe(struct chain *chain, struct stat *st, const struct chain_
 	struct disk_image *image)
 {
 	_cleanup_(closep) int fd = -1;
-	struct image found = { 0 };
+	_cleanup_(image_finish) struct image found = { 0 };
 	struct error why = { 0 };
 	int code;
 
@@ -101,6 +102,8 @@ static int image_probe(struct chain *chain, struct stat *st, const struct chain_
 	/* a device that we cannot read QEMU cannot read either; what it is weighs more */
 	if (S_ISBLK(st->st_mode) && code != -EINVAL && code != -ENOMEM)
 		return 0;
+	if (code == -ENOMEM)
+		return code;
 	if (code == -EINVAL)
 		return chain_file_refuse(chain, place, image->path, why.text);
 	return chain_file_fail(chain, place, image->path, -code, why.text);
@@ -109,7 +112,7 @@ static int image_probe(struct chain *chain, struct stat *st, const struct chain_
 /* Is there anything in the header that we need? */
 static bool wants_header(const struct chain_place *place)
 {
-	static const char *const followed[] = { "qcow2", "qcow", "qed" };
+	static const char *const followed[] = { "qcow2", "qcow", "qed", "vmdk" };
 	size_t i;
 
 	if (!place->format)
@@ -139,6 +142,9 @@ static enum resource_mode mode_find(
 	bool shared = device && !(place->uses & ARGV_USE_NO_SHARING);
 	bool plain = place->plain && strcmp(format, "raw") == 0;
 
+	*ret_why = "QEMU cannot write this format";
+	if (block_driver_only_reads(format))
+		return RESOURCE_READER;
 	*ret_why = place->backing ? "a backing file is only read"
 				  : "read-only, a CD-ROM, or the base of a snapshot";
 	if (!place->writable)
@@ -195,6 +201,16 @@ static size_t parent_find(const struct chain_place *place)
 	return CHAIN_NO_IMAGE;
 }
 
+/* The format that QEMU guesses. Of one it is the name alone that tells. */
+static const char *format_guess(const struct disk_image *image)
+{
+	size_t len = strlen(image->path);
+
+	if (image->found == IMAGE_RAW && len > 4 && strcmp(image->path + len - 4, ".dmg") == 0)
+		return "dmg";
+	return image_format_name(image->found);
+}
+
 /* The image is known: its header, its format, its place in the set. */
 static int image_visit(struct chain *chain, struct stat *st, const struct chain_place *place,
 	struct disk_image *image)
@@ -210,7 +226,7 @@ static int image_visit(struct chain *chain, struct stat *st, const struct chain_
 			return code;
 	}
 	if (!format)
-		format = image_format_name(image->found);
+		format = format_guess(image);
 	if (!image->format) {
 		image->format = block_driver_find(format) ? block_driver_find(format)->name : "raw";
 		image->backing = place->backing;

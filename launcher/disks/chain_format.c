@@ -120,11 +120,63 @@ static int data_file_walk(struct chain *chain, const json_t *node, const struct 
 	return chain_walk_node(chain, made, &below, &ignored);
 }
 
+/* vmdk: one of the files that the data is in. */
+static int extent_walk(struct chain *chain, const struct image_extent *extent,
+	const struct chain_place *place, const struct chain_primary *primary)
+{
+	_cleanup_(chain_primary_finish) struct chain_primary own = CHAIN_PRIMARY_INIT;
+	struct chain_place below = chain_place_below(place, BLOCK_PROBE_NEVER);
+	const char *slash = strrchr(primary->path, '/');
+	_cleanup_(str_finish) struct str name = { 0 };
+	_cleanup_(keyval_freep) json_t *made = NULL;
+	const struct disk_image *image;
+	int code;
+
+	if (*extent->name != '/')
+		str_append_bytes(&name, primary->path, slash - primary->path + 1);
+	str_append(&name, extent->name);
+	made = name.failed ? NULL : chain_node(NULL, NODE_PSEUDO_FILENAME, name.text);
+	if (!made)
+		return -ENOMEM;
+	below.format = extent->sparse ? "vmdk" : "raw";
+	code = chain_walk_node(chain, made, &below, &own);
+	if (code < 0 || own.image == CHAIN_NO_IMAGE)
+		return code;
+	image = &chain->images.items[own.image];
+	if (extent->sparse && image->header && image->header->n_extents)
+		return chain_refuse(chain, &below, "an extent has extents of its own");
+	return 0;
+}
+
+static int extents_walk(struct chain *chain, const json_t *node, const struct chain_place *place,
+	const struct chain_primary *primary)
+{
+	const struct image *header = primary->header;
+	struct chain_place below = *place;
+	_cleanup_(freep) char *origin = NULL;
+	int code = 0;
+	size_t i;
+
+	if (!header || !header->n_extents)
+		return 0;
+	if (json_object_get(node, "extents"))
+		return disks_notes_add(&chain->notes, DISKS_NOTE_NOT_UNDERSTOOD,
+			"%s: extents of %s that are given as options", place->origin,
+			primary->path);
+	if (asprintf(&origin, "extent of %s", primary->path) < 0)
+		return -ENOMEM;
+	below.origin = origin;
+	for (i = 0; i < header->n_extents && code == 0; i++)
+		code = extent_walk(chain, &header->extents[i], &below, primary);
+	return code;
+}
+
+/* Told that it is a vmdk, QEMU finds more in a text than we do, who look for its beginning. */
 static int vmdk_note(
 	struct chain *chain, const struct chain_place *place, const struct chain_primary *primary)
 {
 	return disks_notes_add(&chain->notes, DISKS_NOTE_NOT_UNDERSTOOD,
-		"%s: %s: extents and backing files of vmdk images are not followed yet",
+		"%s: %s does not begin as a vmdk image does: its extents are not found",
 		place->origin, primary->path);
 }
 
@@ -151,11 +203,14 @@ int chain_walk_format(struct chain *chain, const json_t *node, struct chain_plac
 		ret->header = NULL;
 		if (image->probed && strcmp(format, image_format_name(image->found)) == 0)
 			ret->header = image->header;
-		if (strcmp(format, "vmdk") == 0 && vmdk_note(chain, place, ret) < 0)
+		if (strcmp(format, "vmdk") == 0 && image->found != IMAGE_VMDK &&
+			vmdk_note(chain, place, ret) < 0)
 			return -ENOMEM;
 	}
 	code = chain_walk_children(chain, node, place, ret);
 	if (code == 0)
 		code = data_file_walk(chain, node, place, ret);
+	if (code == 0)
+		code = extents_walk(chain, node, place, ret);
 	return code < 0 ? code : backing_walk(chain, node, place, ret);
 }

@@ -11,6 +11,8 @@ static void disk_image_finish(struct disk_image *image)
 {
 	free(image->path);
 	free(image->other_path);
+	if (image->header)
+		image_finish(image->header);
 	free(image->header);
 	closep(&image->fd);
 }

@@ -1,73 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "launcher/disks/image.h"
+#include "launcher/disks/image_header.h"
 
-#include <endian.h>
 #include <errno.h>
-#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
-
-/* A file's beginning; what is read behind the file's end is zero. */
-struct header {
-	const uint8_t *bytes;
-	size_t len;
-	uint64_t file_size;
-	bool short_of; /* something was asked for that lies behind @len */
-};
-
-static void header_read(struct header *header, uint64_t offset, void *to, size_t size)
-{
-	uint64_t end = offset + size;
-
-	memset(to, 0, size);
-	if (offset >= header->file_size)
-		return;
-	if (end > header->file_size)
-		end = header->file_size;
-	if (end > header->len) {
-		header->short_of = true;
-		return;
-	}
-	memcpy(to, header->bytes + offset, end - offset);
-}
-
-static uint32_t header_be32(struct header *header, uint64_t offset)
-{
-	uint32_t value;
-
-	header_read(header, offset, &value, sizeof(value));
-	return be32toh(value);
-}
-
-static uint64_t header_be64(struct header *header, uint64_t offset)
-{
-	uint64_t value;
-
-	header_read(header, offset, &value, sizeof(value));
-	return be64toh(value);
-}
-
-static uint32_t header_le32(struct header *header, uint64_t offset)
-{
-	uint32_t value;
-
-	header_read(header, offset, &value, sizeof(value));
-	return le32toh(value);
-}
-
-static uint64_t header_le64(struct header *header, uint64_t offset)
-{
-	uint64_t value;
-
-	header_read(header, offset, &value, sizeof(value));
-	return le64toh(value);
-}
-
-/* A name of @size bytes; it ends at a NUL, as in QEMU. */
-static void header_name(struct header *header, uint64_t offset, char *name, size_t size)
-{
-	header_read(header, offset, name, size);
-	name[size] = '\0';
-}
 
 /*
  * qcow2 (docs/interop/qcow2.txt of QEMU). Numbers are big-endian.
@@ -183,7 +119,20 @@ static int qed_parse(struct header *header, struct image *ret, struct error *err
 	return 0;
 }
 
-typedef int image_parse_fn(struct header *header, struct image *ret, struct error *err);
+/* bochs: QEMU is choosy, and takes the rest for raw, which is written to. */
+static int bochs_parse(struct header *header, struct image *ret, struct error *err)
+{
+	char type[17], subtype[17];
+	uint32_t version = header_le32(header, 64);
+
+	(void)err;
+	header_name(header, 32, type, 16);
+	header_name(header, 48, subtype, 16);
+	if (strcmp(type, "Redolog") != 0 || strcmp(subtype, "Growing") != 0 ||
+		(version != 0x10000 && version != 0x20000))
+		ret->format = IMAGE_RAW;
+	return 0;
+}
 
 static const struct magic {
 	size_t offset;
@@ -199,22 +148,28 @@ static const struct magic {
 	MAGIC(0, "QFI\xfb\0\0\0\1", IMAGE_QCOW, qcow_parse),
 	MAGIC(0, "QFI\xfb", IMAGE_QCOW2, qcow2_parse),
 	MAGIC(0, "QED\0", IMAGE_QED, qed_parse),
-	MAGIC(0, "KDMV", IMAGE_VMDK),
-	MAGIC(0, "COWD", IMAGE_VMDK),
-	MAGIC(0, "# Disk DescriptorFile", IMAGE_VMDK),
+	MAGIC(0, "KDMV", IMAGE_VMDK, image_parse_vmdk),
+	MAGIC(0, "COWD", IMAGE_VMDK, image_parse_vmdk),
 	MAGIC(64, "\x7f\x10\xda\xbe", IMAGE_VDI),
 	MAGIC(0, "vhdxfile", IMAGE_VHDX),
 	MAGIC(0, "conectix", IMAGE_VPC),
 	MAGIC(0, "LUKS\xba\xbe", IMAGE_LUKS),
 	MAGIC(0, "WithoutFreeSpace", IMAGE_PARALLELS),
 	MAGIC(0, "WithouFreSpacExt", IMAGE_PARALLELS),
-	MAGIC(0, "Bochs Virtual HD Image", IMAGE_BOCHS),
-	MAGIC(0, "#!/bin/sh\n#V2.0 Format\n", IMAGE_CLOOP),
+	MAGIC(0, "Bochs Virtual HD Image\0", IMAGE_BOCHS, bochs_parse),
+	MAGIC(0,
+		"#!/bin/sh\n#V2.0 Format\n"
+		"modprobe cloop file=$0 && mount -r -t iso9660 /dev/cloop $1\n",
+		IMAGE_CLOOP),
 #undef MAGIC
 };
 
 static const struct magic *magic_find(const uint8_t *bytes, size_t len)
 {
+	static const struct magic vmdk_text = {
+		.format = IMAGE_VMDK,
+		.parse = image_parse_vmdk,
+	};
 	const struct magic *magic;
 	size_t i;
 
@@ -224,7 +179,7 @@ static const struct magic *magic_find(const uint8_t *bytes, size_t len)
 			memcmp(bytes + magic->offset, magic->bytes, magic->len) == 0)
 			return magic;
 	}
-	return NULL;
+	return image_is_vmdk_text(bytes, len) ? &vmdk_text : NULL;
 }
 
 int image_parse(
@@ -238,10 +193,15 @@ int image_parse(
 	if (!magic || !magic->parse)
 		return 0;
 	code = magic->parse(&header, ret, err);
-	if (!header.short_of)
+	if (code < 0 || header.short_of)
+		image_finish(ret);
+	if (code == -ENOMEM || !header.short_of)
 		return code;
 	/* whatever it said: what we had not was taken for zeroes */
-	ret->needed = file_size < IMAGE_NEEDED_MAX ? file_size : IMAGE_NEEDED_MAX;
+	/* that of a vmdk is as much as it asked for, of others more may turn out to be needed */
+	ret->needed = ret->format == IMAGE_VMDK ? header.wanted : IMAGE_NEEDED_MAX;
+	if (ret->needed > file_size)
+		ret->needed = file_size;
 	return IMAGE_NEEDS_MORE;
 }
 
@@ -263,4 +223,15 @@ const char *image_format_name(enum image_format format)
 	};
 
 	return names[format];
+}
+
+void image_finish(struct image *image)
+{
+	size_t i;
+
+	for (i = 0; i < image->n_extents; i++)
+		free(image->extents[i].name);
+	free(image->extents);
+	image->extents = NULL;
+	image->n_extents = 0;
 }

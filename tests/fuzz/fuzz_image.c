@@ -27,5 +27,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 				 strlen(image.data_file) > IMAGE_NAME_MAX ||
 				 !image_format_name(image.format)))
 		abort();
+	for (size_t i = 0; code == 0 && i < image.n_extents; i++) {
+		if (!*image.extents[i].name || strlen(image.extents[i].name) > 511)
+			abort();
+	}
+	if (code == 0)
+		image_finish(&image);
 	return 0;
 }

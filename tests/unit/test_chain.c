@@ -172,7 +172,7 @@ static void what_cannot_be_locked_is_a_note(void **state)
 			"a exclusive; unknown-driver" },
 		{ "-hda /dev/fdset/1", "; not-understood" },
 		{ "-blockdev driver=raw,file=nobody", "; not-understood" },
-		{ "v", "v exclusive; not-understood" },
+		{ "v", "v exclusive" },
 		{ "-drive file=over-network", "over-network exclusive; network" },
 		{ "-drive driver=raw,file.driver=ssh,file.path=x -hdb a", "a exclusive; network" },
 	};

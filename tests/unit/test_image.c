@@ -297,6 +297,14 @@ static void the_older_formats_backing_files_are_found(void **state)
 	assert_int_equal(parse(&qed, &image), -EINVAL);
 }
 
+/* Type and subtype have seven letters here. */
+#define BOCHS(type, subtype)                                                           \
+	"Bochs Virtual HD Image\0\0\0\0\0\0\0\0\0\0" type "\0\0\0\0\0\0\0\0\0" subtype \
+	"\0\0\0\0\0\0\0\0\0"
+#define CLOOP                       \
+	"#!/bin/sh\n#V2.0 Format\n" \
+	"modprobe cloop file=$0 && mount -r -t iso9660 /dev/cloop $1\n"
+
 static void formats_are_known_by_their_magic(void **state)
 {
 	static const struct {
@@ -309,15 +317,20 @@ static void formats_are_known_by_their_magic(void **state)
 		{ 0, "QFI\xfb\0\0\0\0", 8, "raw" },
 		{ 0, "KDMV", 4, "vmdk" },
 		{ 0, "COWD", 4, "vmdk" },
-		{ 0, "# Disk DescriptorFile\n", 22, "vmdk" },
 		{ 64, "\x7f\x10\xda\xbe", 4, "vdi" },
 		{ 0, "vhdxfile", 8, "vhdx" },
 		{ 0, "conectix", 8, "vpc" },
 		{ 0, "LUKS\xba\xbe", 6, "luks" },
 		{ 0, "WithoutFreeSpace", 16, "parallels" },
 		{ 0, "WithouFreSpacExt", 16, "parallels" },
-		{ 0, "Bochs Virtual HD Image", 22, "bochs" },
-		{ 0, "#!/bin/sh\n#V2.0 Format\n", 23, "cloop" },
+		{ 0, BOCHS("Redolog", "Growing") "\0\0\2\0", 68, "bochs" },
+		{ 0, BOCHS("Redolog", "Growing") "\0\0\1\0", 68, "bochs" },
+		{ 0, BOCHS("Redolog", "Growing") "\0\0\3\0", 68, "raw" },
+		{ 0, BOCHS("Redolog", "Undoabl") "\0\0\2\0", 68, "raw" },
+		{ 0, BOCHS("Another", "Growing") "\0\0\2\0", 68, "raw" },
+		{ 0, "Bochs Virtual HD Image 2", 24, "raw" },
+		{ 0, CLOOP, sizeof(CLOOP) - 1, "cloop" },
+		{ 0, CLOOP, sizeof(CLOOP) - 2, "raw" },
 	};
 	struct image image;
 	size_t i;
