@@ -113,6 +113,10 @@ static int decide_releasing(struct preparation *p)
 		ret = strv_add(&p->pinned,
 			"with -daemonize QEMU leaves the current directory, and an image's name "
 			"relates to that: write the names of images from '/' on");
+	if (ret == 0 && p->disks.line.maps_disk)
+		ret = strv_add(&p->pinned,
+			"a disk is mapped into the guest (nvdimm, virtio-pmem): QEMU cannot let go "
+			"of it before its end");
 	p->plan.release_on = p->options.release_on_given ? p->options.release_on : RELEASE_ON_ALL;
 	if (p->options.release_on_given && p->options.release_on == 0)
 		return ret < 0 ? ret : strv_add(&p->pinned, "--release-on=none");

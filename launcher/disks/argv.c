@@ -212,6 +212,8 @@ static int scan_all(struct scan *scan, char **argv)
 		code = scan_words(scan, argv);
 	if (code == 0)
 		code = scan_finish_images(scan);
+	if (code == 0)
+		code = scan_finish_memories(scan);
 	return code < 0 ? code : scan_finish_monitors(scan);
 }
 
@@ -263,6 +265,11 @@ void command_line_finish(struct command_line *line)
 	}
 	free(line->images);
 	free(line->fds);
+	for (i = 0; i < line->n_memories; i++) {
+		free(line->memories[i].path);
+		free(line->memories[i].origin);
+	}
+	free(line->memories);
 	json_decref(line->uses);
 	strv_finish(&line->monitors);
 	disks_notes_finish(&line->notes);

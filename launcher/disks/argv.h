@@ -34,6 +34,14 @@ struct argv_fd {
 	int fd;
 };
 
+/* -object memory-backend-file: a file that is mapped into the guest. */
+struct argv_memory {
+	char *path;
+	char *origin;
+	bool writable; /* what the guest writes goes into the file */
+	bool together; /* it is there to be shared with other VMs (ivshmem) */
+};
+
 /* Who uses the image of one name (drive id or node name), as bits. */
 enum argv_use {
 	ARGV_USE_DEVICE = 1 << 0,     /* at least one device */
@@ -47,6 +55,9 @@ struct command_line {
 	size_t n_images;
 	struct argv_fd *fds;
 	size_t n_fds;
+	struct argv_memory *memories; /* those that matter: disks, and what is written */
+	size_t n_memories;
+	bool maps_disk;       /* one of them is a disk, and written */
 	json_t *uses;         /* name -> argv_use bits */
 	struct strv monitors; /* why vmlatch cannot see every command: one sentence each */
 	struct disks_notes notes;

@@ -49,6 +49,7 @@ static const struct section {
 	{ "machine", scan_add_machine },
 	{ "mon", on_monitor_section },
 	{ "name", scan_add_name },
+	{ "object", scan_add_object },
 	{ "spice", on_spice_section },
 	{ "vnc", on_vnc_section },
 };

@@ -44,6 +44,11 @@ int scan_add_device(struct scan *scan, json_t *options, const char *arg)
 	return group_add(scan, SCAN_DEVICE, json_incref(options), arg);
 }
 
+int scan_add_object(struct scan *scan, json_t *options, const char *arg)
+{
+	return group_add(scan, SCAN_OBJECT, json_incref(options), arg);
+}
+
 int on_drive(struct scan *scan, const struct qemu_option *option, const char *arg)
 {
 	json_t *options = NULL;
@@ -90,18 +95,30 @@ int on_blockdev(struct scan *scan, const struct qemu_option *option, const char 
 	return scan_add_image(scan->line, node, NULL, origin);
 }
 
-int on_device(struct scan *scan, const struct qemu_option *option, const char *arg)
+/* "a=b,..." or JSON, of whose first word the key may be left out. */
+static int on_either(struct scan *scan, enum scan_group group, const char *implied, const char *arg)
 {
 	json_t *options = NULL;
 	struct error why = { 0 };
 	int code;
 
-	(void)option;
 	code = *arg == '{' ? keyval_parse_json(arg, &options, &why)
-			   : keyval_parse(arg, "driver", &options);
+			   : keyval_parse(arg, implied, &options);
 	if (code == -EINVAL)
 		return scan_not_understood(scan, arg, why.text);
-	return code < 0 ? code : group_add(scan, SCAN_DEVICE, options, arg);
+	return code < 0 ? code : group_add(scan, group, options, arg);
+}
+
+int on_device(struct scan *scan, const struct qemu_option *option, const char *arg)
+{
+	(void)option;
+	return on_either(scan, SCAN_DEVICE, "driver", arg);
+}
+
+int on_object(struct scan *scan, const struct qemu_option *option, const char *arg)
+{
+	(void)option;
+	return on_either(scan, SCAN_OBJECT, "qom-type", arg);
 }
 
 int scan_add_global(struct scan *scan, json_t *options, const char *arg)

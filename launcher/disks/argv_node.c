@@ -40,12 +40,30 @@ int scan_add_unknown_use(struct command_line *line, const char *name)
 	return use_add(line, name, ARGV_USE_DEVICE | ARGV_USE_NO_SHARING | ARGV_USE_NO_CDROM);
 }
 
+/* A disk that another program has opened. */
+static bool is_served_elsewhere(const char *driver)
+{
+	static const char *const drivers[] = { "vhost-scsi", "vhost-user-blk", "vhost-user-scsi" };
+	size_t i;
+
+	for (i = 0; driver && i < sizeof(drivers) / sizeof(*drivers); i++) {
+		if (str_starts(driver, drivers[i]))
+			return true;
+	}
+	return false;
+}
+
 static int device_understand(struct scan *scan, const struct scan_item *item)
 {
 	const char *drive = keyval_text(item->options, "drive");
 	const char *driver = keyval_text(item->options, "driver");
 	unsigned bits = ARGV_USE_DEVICE;
 
+	if (is_served_elsewhere(driver))
+		return disks_notes_add(&scan->line->notes, DISKS_NOTE_UNLOCKABLE,
+			"%s: its disk is another program's, and cannot be locked: give a --lease "
+			"for it",
+			item->origin);
 	if (!drive)
 		return 0;
 	if (!keyval_bool(item->options, "share-rw", false))

@@ -9,7 +9,7 @@
  * stand and understood at the end.
  */
 
-enum scan_group { SCAN_DRIVE, SCAN_DEVICE, SCAN_N_GROUPS };
+enum scan_group { SCAN_DRIVE, SCAN_DEVICE, SCAN_OBJECT, SCAN_N_GROUPS };
 
 struct scan_item {
 	json_t *options; /* flat */
@@ -80,7 +80,11 @@ int on_device(struct scan *scan, const struct qemu_option *option, const char *a
 int on_global(struct scan *scan, const struct qemu_option *option, const char *arg);
 int on_machine(struct scan *scan, const struct qemu_option *option, const char *arg);
 int on_set(struct scan *scan, const struct qemu_option *option, const char *arg);
-scan_options_fn scan_add_drive, scan_add_device, scan_add_global, scan_add_machine;
+int on_object(struct scan *scan, const struct qemu_option *option, const char *arg);
+scan_options_fn scan_add_drive, scan_add_device, scan_add_object, scan_add_global, scan_add_machine;
+
+/* argv_memory.c: of what on_object() has collected; 0 or -ENOMEM */
+int scan_finish_memories(struct scan *scan);
 
 /* argv_fd.c */
 int on_add_fd(struct scan *scan, const struct qemu_option *option, const char *arg);

@@ -182,7 +182,7 @@ static int set_add(struct chain *chain, const struct disk_image *image, enum res
 	return resource_set_add(&chain->set, &resource, NULL);
 }
 
-static char *path_absolute(const struct chain *chain, const char *name)
+char *chain_path_absolute(const struct chain *chain, const char *name)
 {
 	char *path;
 
@@ -280,7 +280,7 @@ int chain_visit_path(struct chain *chain, const char *path, const struct chain_p
 int chain_visit_file(struct chain *chain, const char *name, const struct chain_place *place,
 	struct chain_primary *ret)
 {
-	_cleanup_(freep) char *path = path_absolute(chain, name);
+	_cleanup_(freep) char *path = chain_path_absolute(chain, name);
 	_cleanup_(freep) char *own = NULL;
 	int code, fd;
 

@@ -134,6 +134,8 @@ int chain_follow(struct chain *chain, struct error *err)
 	if (code < 0)
 		return code;
 	code = roots_walk(chain);
+	if (code == 0)
+		code = chain_visit_memories(chain);
 	credentials_leave(&saved);
 	chain->nodes = chain->references = chain->followed = NULL;
 	chain->err = NULL;

@@ -73,6 +73,12 @@ int chain_visit_file(struct chain *chain, const char *name, const struct chain_p
 int chain_visit_path(struct chain *chain, const char *path, const struct chain_place *place,
 	struct chain_primary *ret);
 
+/* The caller's; NULL: no memory. */
+char *chain_path_absolute(const struct chain *chain, const char *name);
+
+/* chain_memory.c: all that is mapped into the guest */
+int chain_visit_memories(struct chain *chain);
+
 #define CHAIN_FDSET "/dev/fdset/"
 /* chain_fd.c: "/dev/fdset/SET": the descriptors that -add-fd put into that set */
 int chain_visit_fdset(struct chain *chain, const char *name, const struct chain_place *place,
