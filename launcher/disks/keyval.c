@@ -52,6 +52,10 @@ static int pair_read(const char **text, const char *implied, json_t *into)
 		key += off ? 2 : 0;
 		key_len -= off ? 2 : 0;
 	}
+	if (value && key_len == 2 && memcmp(key, "id", 2) == 0 && json_object_get(into, "id")) {
+		json_decref(value);
+		return 0;
+	}
 	return json_object_setn_new_nocheck(into, key, key_len, value) < 0 ? -ENOMEM : 0;
 }
 

@@ -17,7 +17,8 @@
 
 /*
  * "a=b,c,,d" as QEMU's QemuOpts reads it: ",," is a comma in a value; a word
- * without '=' is "word=on" ("noword" is "word=off"); the last of two counts.
+ * without '=' is "word=on" ("noword" is "word=off"); the last of two counts, but
+ * of two "id" the first.
  *
  * @implied	the key of a first word without '='; NULL: there is none
  * @ret		one flat object, in which a dot is part of the key
