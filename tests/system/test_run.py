@@ -56,7 +56,9 @@ class WhileItRuns(VmTest):
         image, hidden = self.disk("a.vmdk"), self.dir / "a-flat.vmdk"
         subprocess.run(["qemu-img", "create", "-q", "-f", "vmdk", "-o", "subformat=monolithicFlat",
                         image, "1M"], check=True)
+        image.write_bytes(b"\n" + image.read_bytes())  # QEMU, told that it is a vmdk, does not mind
         vm = self.running("first", *self.drive(image, form="vmdk"))
+        self.assert_says("its extents are not found", vm.err)
         self.assert_held(hidden)
         self.assertIn(locks.BYTE, {lock.start for lock in procfs.fd_locks(vm.qemu, hidden)},
                       "what is locked after exec is planted in QEMU")
