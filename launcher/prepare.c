@@ -101,22 +101,40 @@ static int judge_notes(struct preparation *p, struct error *err)
 	return ret;
 }
 
+/* QEMU could not give its disks back and take them again, whoever gives the commands. */
+static int pin_what_cannot_be_released(struct preparation *p)
+{
+	const struct {
+		bool is_so;
+		const char *why;
+	} rows[] = {
+		/* to be deactivated it opens its images again by name, and would mistake them */
+		{ p->disks.line.daemonize && p->disks.relative,
+			"with -daemonize QEMU leaves the current directory, and an image's name "
+			"relates to that: write the names of images from '/' on" },
+		{ p->disks.line.maps_disk,
+			"a disk is mapped into the guest (nvdimm, virtio-pmem): QEMU cannot let go "
+			"of it before its end" },
+		/* the descriptors of the set keep its image locks (seen with 7.2) */
+		{ p->disks.from_set,
+			"a disk is a descriptor of -add-fd: QEMU is in its own way when it takes "
+			"such a disk again" },
+	};
+	int ret = 0;
+	size_t i;
+
+	for (i = 0; ret == 0 && i < sizeof(rows) / sizeof(*rows); i++)
+		ret = rows[i].is_so ? strv_add(&p->pinned, rows[i].why) : 0;
+	return ret;
+}
+
 /* Without a say of the user's a VM whose monitors are not all ours never releases. */
 static int decide_releasing(struct preparation *p)
 {
 	const struct strv *monitors = &p->disks.line.monitors;
-	int ret = 0;
+	int ret = pin_what_cannot_be_released(p);
 	size_t i;
 
-	/* to be deactivated it opens its images again by name, and would miss or mistake them */
-	if (p->disks.line.daemonize && p->disks.relative)
-		ret = strv_add(&p->pinned,
-			"with -daemonize QEMU leaves the current directory, and an image's name "
-			"relates to that: write the names of images from '/' on");
-	if (ret == 0 && p->disks.line.maps_disk)
-		ret = strv_add(&p->pinned,
-			"a disk is mapped into the guest (nvdimm, virtio-pmem): QEMU cannot let go "
-			"of it before its end");
 	p->plan.release_on = p->options.release_on_given ? p->options.release_on : RELEASE_ON_ALL;
 	if (p->options.release_on_given && p->options.release_on == 0)
 		return ret < 0 ? ret : strv_add(&p->pinned, "--release-on=none");

@@ -34,6 +34,7 @@ struct chain {
 	char *cwd;           /* what QEMU's relative names relate to */
 
 	bool relative; /* an image has such a name */
+	bool from_set; /* an image is a descriptor of -add-fd */
 	struct resource_set set;
 	struct disks_notes notes;
 	struct disk_images images;

@@ -50,6 +50,7 @@ int chain_visit_fdset(struct chain *chain, const char *name, const struct chain_
 	if (!found)
 		return disks_notes_add(&chain->notes, DISKS_NOTE_NOT_UNDERSTOOD,
 			"%s: no -add-fd has put an open descriptor into %s", place->origin, name);
+	chain->from_set = true;
 	if (ret->image != CHAIN_NO_IMAGE) {
 		ret->path = strdup(name); /* so QEMU finds what is named beside it, or not */
 		code = ret->path ? 0 : -ENOMEM;

@@ -29,6 +29,7 @@ struct disks {
 	struct disk_images images; /* every file that was looked at */
 	struct disks_notes notes;  /* the command line's and the images' */
 	bool relative;             /* an image's name relates to the current directory */
+	bool from_set;             /* an image is a descriptor of -add-fd */
 };
 
 void disks_finish(struct disks *disks);
