@@ -2,10 +2,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -249,6 +251,23 @@ static int other_name_keep(struct disk_image *image, const char *path)
 	return image->other_path ? 0 : -ENOMEM;
 }
 
+/* Through a link of /proc: to a descriptor, a directory or a program of ours. */
+static bool leads_into_a_process(const char *path)
+{
+	struct open_how how = {
+		.flags = O_PATH | O_CLOEXEC,
+		.resolve = RESOLVE_NO_MAGICLINKS,
+	};
+	long fd = syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+
+	if (fd >= 0) {
+		close((int)fd);
+		return false;
+	}
+	/* links without end have the same errno, but stat() has seen that there are none */
+	return errno == ELOOP;
+}
+
 int chain_visit_path(struct chain *chain, const char *path, const struct chain_place *place,
 	struct chain_primary *ret)
 {
@@ -260,6 +279,10 @@ int chain_visit_path(struct chain *chain, const char *path, const struct chain_p
 		code = chain_file_fail(chain, place, path, errno, strerror(errno));
 		return code < 0 ? code : 0;
 	}
+	if (place->from_header && leads_into_a_process(path))
+		return chain_file_refuse(chain, place, path,
+			"an image names what is another file in each process (/proc/self, "
+			"/dev/fd)");
 	code = file_check_type(chain, place, path, &st);
 	if (code < 0)
 		return code;
@@ -288,7 +311,7 @@ int chain_visit_file(struct chain *chain, const char *name, const struct chain_p
 		return -ENOMEM;
 	chain->relative |= *name != '/';
 	/* a number means nothing to others, and nothing to us later on */
-	fd = inherited_find(path);
+	fd = place->from_header ? -1 : inherited_find(path);
 	if (fd >= 0)
 		own = inherited_path(fd);
 	code = chain_visit_path(chain, own ? own : path, place, ret);

@@ -94,6 +94,7 @@ static int backing_walk(struct chain *chain, const json_t *node, const struct ch
 			chain, place, "more than 200 backing files, one behind the other");
 	if (is_explicit)
 		return chain_walk_child(chain, given, &below, &ignored);
+	below.from_header = true;
 	made = backing_node(primary, given);
 	if (!made || asprintf(&origin, "backing file of %s", primary->path) < 0)
 		return -ENOMEM;
@@ -115,6 +116,7 @@ static int data_file_walk(struct chain *chain, const json_t *node, const struct 
 	made = chain_node(NULL, NODE_PSEUDO_FILENAME, primary->header->data_file);
 	if (!made || asprintf(&origin, "data file of %s", primary->path) < 0)
 		return -ENOMEM;
+	below.from_header = true;
 	below.format = "raw";
 	below.origin = origin;
 	return chain_walk_node(chain, made, &below, &ignored);
@@ -138,6 +140,7 @@ static int extent_walk(struct chain *chain, const struct image_extent *extent,
 	made = name.failed ? NULL : chain_node(NULL, NODE_PSEUDO_FILENAME, name.text);
 	if (!made)
 		return -ENOMEM;
+	below.from_header = true;
 	below.format = extent->sparse ? "vmdk" : "raw";
 	code = chain_walk_node(chain, made, &below, &own);
 	if (code < 0 || own.image == CHAIN_NO_IMAGE)

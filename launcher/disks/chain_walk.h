@@ -21,7 +21,8 @@ struct chain_place {
 	bool auto_read_only;
 	bool plain; /* no format with metadata above */
 	bool backing;
-	unsigned uses; /* argv_use bits of everything above */
+	bool from_header; /* an image names it: whoever has written there, a guest perhaps */
+	unsigned uses;    /* argv_use bits of everything above */
 	unsigned depth;
 	unsigned images_deep;
 };

@@ -6,10 +6,13 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <sysexits.h>
@@ -87,6 +90,39 @@ static void nothing_but_files_and_devices_is_followed(void **state)
 	chain_refuses("socket", EX_DATAERR, "a socket");
 	chain_refuses("to-socket", EX_DATAERR, "a socket");
 	chain_refuses("to-proc", EX_DATAERR, "kernel");
+}
+
+/* The user may; what an image says, a guest may have written. */
+static void an_image_cannot_name_descriptors_of_ours(void **state)
+{
+	char fd[64], up[128];
+	const char *const names[] = { fd, "/dev/stdin", "/proc/self/cwd/base", "link", up,
+		"/proc/self/exe" };
+	int base;
+	size_t i;
+
+	(void)state;
+	if (syscall(SYS_openat2, AT_FDCWD, ".", NULL, 0) < 0 && errno == ENOSYS)
+		skip(); /* under valgrind */
+	chain_put_raw("base");
+	base = open("base", O_RDWR); /* not close-on-exec: QEMU would have it */
+	assert_true(base >= 0);
+	snprintf(fd, sizeof(fd), "/dev/fd/%d", base);
+	snprintf(up, sizeof(up), "../../../../../../dev/fd/%d", base);
+	assert_int_equal(symlink("/proc/self/cwd/base", "link"), 0);
+	for (i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		_cleanup_(disks_finish) struct disks disks = { 0 };
+		char words[128];
+
+		chain_put_qcow2("top", names[i], "raw");
+		chain_refuses("-hda top", EX_DATAERR, "another file in each process");
+		assert_int_equal(unlink("top"), 0);
+		if (strcmp(names[i], "/proc/self/cwd/base") != 0 && names[i] != fd)
+			continue;
+		snprintf(words, sizeof(words), "-drive file=%s,format=raw", names[i]);
+		assert_int_equal(chain_find(words, &disks, NULL), 0);
+	}
+	close(base);
 }
 
 /* They are in the set, opened or not: whether they can be locked is the driver's say. */
@@ -184,6 +220,8 @@ int main(void)
 			a_name_is_found_wherever_it_stands, chain_setup, chain_teardown),
 		cmocka_unit_test_setup_teardown(
 			nothing_but_files_and_devices_is_followed, chain_setup, chain_teardown),
+		cmocka_unit_test_setup_teardown(
+			an_image_cannot_name_descriptors_of_ours, chain_setup, chain_teardown),
 		cmocka_unit_test_setup_teardown(
 			devices_are_left_to_the_driver, chain_setup, chain_teardown),
 		cmocka_unit_test_setup_teardown(
