@@ -169,6 +169,31 @@ class CommandLines(unittest.TestCase):
             self.assertEqual({names[key]: written for key, (_, written) in ours.items()},
                              {names[key]: written for key, written in theirs.items()}, 'writable')
 
+    def check(self, *words):
+        return subprocess.run([VMLATCH, 'check', *words], capture_output=True, text=True, timeout=DEADLINE_S, check=False,
+                              stdin=subprocess.DEVNULL, env={**os.environ, 'VMLATCH_RUNTIME_DIR': 'runtime'})
+
+    def test_what_is_not_understood_is_left_to_qemus_graph_or_refused(self):
+        for arguments in (['-blockdev', 'driver=newest,node-name=d,file.driver=file,file.filename=r.raw'],
+                          ['-drive', 'file=r.raw,format=vmdk'], ['-drive', 'file=newest:r.raw'],
+                          ['-add-fd', 'fd=x', 'r.raw'], ['-readconfig', 'dir', 'r.raw']):
+            with self.subTest(arguments=arguments):
+                words = ['--', QEMU, *COMMON, '-no-user-config', *arguments]
+                verified, direct = self.check('--start', 'verified', *words), self.check('--start', 'direct', *words)
+                self.assertEqual(verified.returncode, 0, verified.stderr)
+                self.assertIn('warning: ', verified.stdout)
+                self.assertEqual(direct.returncode, 65, direct.stderr)
+
+    def test_what_is_no_disk_is_no_matter(self):
+        for arguments in (['-kernel', 'gone', '-initrd', 'gone', '-append', 'gone'], ['-usbdevice', 'tablet'],
+                          ['-chardev', 'socket,id=c,path=gone'], ['-tpmdev', 'emulator,id=t,chardev=c'],
+                          ['-object', 'secret,id=s,file=gone'], ['-incoming', 'exec:cat gone'], ['-loadvm', 'gone'],
+                          ['-device', 'vhost-user-fs-pci,chardev=c,tag=t'], ['-bios', 'gone', '-L', 'gone']):
+            with self.subTest(arguments=arguments):
+                done = self.check('--json', '--require-locks', '--', QEMU, *COMMON, '-no-user-config', *arguments)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertEqual(json.loads(done.stdout)['resources'], [])
+
     def test_the_default_config(self):
         """In a namespace of its own, where /etc has one."""
         need_root()
