@@ -25,26 +25,37 @@ static int inherit(const char *name, int flags)
 	return fd;
 }
 
-/* In @form: %1$d is a descriptor for reading, %2$d one for reading and writing, %3$d is ours. */
+/* The words of @form, where R, W and O are descriptors: for reading, for both, and one of ours. */
 static const char *words_fill(const char *form, char *words, size_t size)
 {
-	static int reading, writing, ours;
+	static int numbers[3];
+	static const char names[] = "RWO";
+	const int flags[] = { O_RDONLY, O_RDWR, O_RDWR | O_CLOEXEC };
+	struct str text = { 0 };
+	const char *name;
+	size_t i;
 
-	if (reading > 0) {
-		close(reading);
-		close(writing);
-		close(ours);
+	for (i = 0; i < 3; i++) {
+		if (numbers[i] > 0)
+			close(numbers[i]);
 	}
-	reading = inherit("image", O_RDONLY);
-	writing = inherit("image", O_RDWR);
-	ours = inherit("image", O_RDWR | O_CLOEXEC);
-	snprintf(words, size, form, reading, writing, ours);
+	for (i = 0; i < 3; i++)
+		numbers[i] = inherit("image", flags[i]);
+	for (; *form; form++) {
+		name = strchr(names, *form);
+		if (name)
+			str_printf(&text, "%d", numbers[name - names]);
+		else
+			str_append_bytes(&text, form, 1);
+	}
+	snprintf(words, size, "%s", text.text);
+	str_finish(&text);
 	return words;
 }
 
-#define BOTH    "-add-fd fd=%1$d,set=2 -add-fd fd=%2$d,set=2 "
-#define READING "-add-fd fd=%1$d,set=2,opaque=x "
-#define WRITING "--add-fd set=2,fd=%2$d "
+#define BOTH    "-add-fd fd=R,set=2 -add-fd fd=W,set=2 "
+#define READING "-add-fd fd=R,set=2,opaque=x "
+#define WRITING "--add-fd set=2,fd=W "
 
 static void a_set_is_the_file_of_its_descriptors(void **state)
 {
@@ -60,12 +71,11 @@ static void a_set_is_the_file_of_its_descriptors(void **state)
 		{ WRITING "-hda /dev/fdset/3", "; not-understood" },
 		{ "-hda /dev/fdset/2", "; not-understood" },
 		{ "-hda /dev/fdset/x", "" },
-		{ "-add-fd fd=%3$d,set=2 -hda /dev/fdset/2", "; not-understood" },
+		{ "-add-fd fd=O,set=2 -hda /dev/fdset/2", "; not-understood" },
 		{ "-add-fd fd=1000000,set=2 -hda /dev/fdset/2", "; not-understood" },
 		{ "-add-fd set=2", "; not-understood" },
 		{ "-add-fd fd=-1,set=2", "; not-understood" },
-		{ "-add-fd fd=%2$d,set=0x2 -drive file=/dev/fdset/2,format=raw",
-			"image exclusive" },
+		{ "-add-fd fd=W,set=0x2 -drive file=/dev/fdset/2,format=raw", "image exclusive" },
 	};
 	char words[512];
 	size_t i;
@@ -79,9 +89,9 @@ static void a_set_is_the_file_of_its_descriptors(void **state)
 static void a_number_is_a_name_of_the_file(void **state)
 {
 	static const char *const rows[][2] = {
-		{ "-drive file=/dev/fd/%2$d,format=raw", "image exclusive" },
-		{ "-drive file=/proc/self/fd/%1$d,format=raw,readonly=on", "image reader" },
-		{ "-hda /dev/fd/%1$d", "image exclusive" },
+		{ "-drive file=/dev/fd/W,format=raw", "image exclusive" },
+		{ "-drive file=/proc/self/fd/R,format=raw,readonly=on", "image reader" },
+		{ "-hda /dev/fd/R", "image exclusive" },
 	};
 	char words[512];
 	size_t i;
