@@ -201,7 +201,7 @@ int on_set(struct scan *scan, const struct qemu_option *option, const char *arg)
 		return -ENOMEM;
 	if (!setting_split(copy, parts))
 		return scan_not_understood(scan, arg, "not of the form GROUP.ID.KEY=VALUE");
-	for (group = 0; group < SCAN_N_GROUPS; group++) {
+	for (group = 0; group < sizeof(groups) / sizeof(*groups); group++) {
 		struct scan_items *items = &scan->groups[group];
 
 		for (i = 0; i < items->n && strcmp(groups[group], parts[0]) == 0; i++) {

@@ -98,6 +98,7 @@ static void arguments_become_block_nodes(void **state)
 			AT "\"a\",\"auto-read-only\":\"on\",\"file\":{\"filename\":\"b\"},"
 			   "\"read-only\":\"off\"}" },
 		{ "-drive id=d,file=a -set drive.d.readonly=on", AT "\"a\"," RO "}" },
+		{ "-object a,id=d -drive id=d,file=a -set object.d.file=b", AT "\"a\"," RW "}" },
 		{ "-drive id=d,file=a -set drive.d.snapshot=on", AT "\"a\"," RO "}" },
 		{ "-drive id=d,file=a -set chardev.d.path=b", AT "\"a\"," RW "}" },
 		{ "-drive file=json:{'a':1}", AT "\"json:{'a':1}\"," RW "}" },
