@@ -95,8 +95,8 @@ static void arguments_become_block_nodes(void **state)
 		{ "-drive id=d,id=e,file=a,if=none -set drive.d.file=b", AT "\"b\"," RW "}" },
 		{ "-drive id=d,id=e,file=a,if=none -set drive.e.file=b", AT "\"a\"," RW "}" },
 		{ "-drive id=d,file=a -set drive.d.file.filename=b",
-			AT "\"a\",\"auto-read-only\":\"on\",\"file\":{\"filename\":\"b\"},"
-			   "\"read-only\":\"off\"}" },
+			AT "\"a\",\"auto-read-only\":true,\"file\":{\"filename\":\"b\"},"
+			   "\"read-only\":false}" },
 		{ "-drive id=d,file=a -set drive.d.readonly=on", AT "\"a\"," RO "}" },
 		{ "-object a,id=d -drive id=d,file=a -set object.d.file=b", AT "\"a\"," RW "}" },
 		{ "-drive id=d,file=a -set drive.d.snapshot=on", AT "\"a\"," RO "}" },
