@@ -2,6 +2,7 @@
 #include "locking/block_device.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -193,4 +194,51 @@ int block_device_find(
 			major(dev), minor(dev), strerror(-code));
 	*ret = device;
 	return 0;
+}
+
+static int parts_read(int dir, dev_t *ret, size_t max)
+{
+	_cleanup_(closedirp) DIR *parts = file_list_at(dir, ".");
+	const struct dirent *entry;
+	size_t n = 0;
+	int code = 0;
+
+	if (!parts)
+		return -errno;
+	while (code == 0 && (entry = readdir(parts))) {
+		_cleanup_(closep) int part = -1;
+
+		if (entry->d_name[0] == '.')
+			continue;
+		if (n == max)
+			return -E2BIG;
+		part = TEMP_FAILURE_RETRY(
+			openat(dir, entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+		code = part < 0 ? -errno : device_number_read(part, &ret[n++]);
+	}
+	return code < 0 ? code : (int)n;
+}
+
+/* 0: it is made of nothing else. */
+static int parts_find(int dir, const struct block_device *device, dev_t *ret, size_t max)
+{
+	const char *name = device->disk_name[0] ? "../slaves" : "slaves";
+	_cleanup_(closep) int parts =
+		TEMP_FAILURE_RETRY(openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+
+	if (parts < 0)
+		return errno == ENOENT ? 0 : -errno;
+	return parts_read(parts, ret, max);
+}
+
+int block_device_parts(const struct block_sources *sources, const struct block_device *device,
+	dev_t *ret, size_t max, struct error *err)
+{
+	_cleanup_(closep) int dir = directory_open(sources, device->dev);
+	int code = dir < 0 ? dir : parts_find(dir, device, ret, max);
+
+	if (code < 0)
+		return error_set(err, code, "what %s is made of is not known: %s", device->name,
+			strerror(-code));
+	return code;
 }

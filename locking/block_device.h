@@ -48,6 +48,15 @@ int block_device_find(const struct block_sources *sources, dev_t dev, struct blo
 	struct error *err);
 
 /*
+ * The devices that this one (mapped, RAID; or its disk is) is made of: LVM, crypt,
+ * multipath. A loop device's is its backing file.
+ *
+ * Returns how many, up to @max; or -errno with a sentence.
+ */
+int block_device_parts(const struct block_sources *sources, const struct block_device *device,
+	dev_t *ret, size_t max, struct error *err);
+
+/*
  * Is the device, or a partition of it, part of something that this host uses: a
  * mounted file system, swap space, LVM, RAID, another mapped device? A guest's
  * write would destroy that.

@@ -38,6 +38,27 @@ void file_image_finish(struct file_image *image)
 	resource_finish(&image->resource);
 }
 
+int file_image_add_place(struct file_image *image, enum file_place_kind kind, const char *path,
+	struct file_place **ret)
+{
+	size_t i;
+
+	for (i = 0; i < image->n_places; i++) {
+		if (str_equal(image->places[i].path, path))
+			break;
+	}
+	if (i == FILE_PLACES_MAX)
+		return -E2BIG;
+	if (i == image->n_places) {
+		if (file_place_init(&image->places[i], kind, path, image->rights) < 0)
+			return -ENOMEM;
+		image->places[i].use = file_use_of(image->resource.mode);
+		image->n_places++;
+	}
+	*ret = &image->places[i];
+	return 0;
+}
+
 bool file_image_is_open(const struct file_image *image)
 {
 	return image->n_places && image->places[0].life >= 0;

@@ -40,6 +40,10 @@ int file_image_init(
 	struct file_image *image, const struct resource *resource, struct file_rights *rights);
 void file_image_finish(struct file_image *image); /* closes */
 
+/* The place with this path; if there is none, one is added. 0, -E2BIG or -ENOMEM. */
+int file_image_add_place(struct file_image *image, enum file_place_kind kind, const char *path,
+	struct file_place **ret);
+
 bool file_image_is_open(const struct file_image *image);
 void file_image_close(struct file_image *image);
 

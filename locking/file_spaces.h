@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <sys/stat.h>
+
 #include "locking/file_image.h"
+#include "locking/path_hash.h"
 
 /*
  * Which lock files stand for a resource besides itself:
@@ -10,7 +13,7 @@
  *			each other spelling that it was given by; or one by identity
  *	a block device	DEVICES/KEY, since a lock on its node is on that node only;
  *			a partition also uses its disk's, in a way of its own
- *			a loop device's file is locked as an image
+ *			what a loop device is made of is locked likewise (file_beneath.h)
  *	a lease		PATH/SPACE/KEY (PATH: the lockspace where none is given), and
  *			nothing else
  *
@@ -36,3 +39,18 @@ void file_spaces_finish(struct file_spaces *spaces);
  */
 int file_spaces_derive(
 	const struct file_spaces *spaces, struct file_image *image, struct error *err);
+
+/* For those who derive. As file_image_add_place(), DIR/NAME. */
+int file_spaces_add(struct file_image *image, enum file_place_kind kind, const char *dir,
+	const char *name, struct file_place **ret);
+
+/* One in the lockspace. @disk: whose rights it has. */
+int file_spaces_add_shared(const struct file_spaces *spaces, struct file_image *image,
+	const char *name, const struct stat *disk, enum file_use use);
+
+/* There: of each name of the image's. */
+int file_spaces_add_spellings(const struct file_spaces *spaces, struct file_image *image);
+
+/* How a file is called there by its identity. */
+const char *file_spaces_inode_name(
+	const struct resource_identity *id, char name[static PATH_HASH_SIZE]);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Block devices, by loop devices: what is locked is the device, whatever node leads to it."""
 
+import hashlib
 import os
 import shutil
 import stat
@@ -106,6 +107,37 @@ class Lock(Devices):
         self.does("stop", "first")
         self.assertEqual(first.wait_end(), 0)
 
+    def test_of_a_loop_device_on_another_is_on_all_that_is_beneath(self):
+        path = self.guest("halt", "beneath.raw")
+        os.truncate(path, 8 << 20)
+        inner = loop_device(self, path)
+        outer = loop_device(self, inner)
+        first = self.running("first", *self.drive(outer))
+        for disk in (path, inner, self.other_node(inner)):
+            self.assert_says("is in use by", self.refused(75, "second", *self.drive(disk)))
+        self.assert_in_use(self.refused(75, "second", *self.drive(inner)), inner, first)
+        self.does("pause", "first")
+        self.running("second", *self.drive(path))
+        self.assert_says("in use by VM 'second'", self.fails(75, "resume", "first"))
+        self.does("stop", "second")
+        self.assert_says("was used by VM 'second'", self.fails(75, "resume", "first"))
+        self.does("stop", "first")
+
+    def test_of_a_loop_device_in_a_lockspace_is_on_its_files_name_too(self):
+        # who has the file by that name, on a host that locks on the file itself do not reach
+        path = self.guest("halt", "beneath.raw")
+        os.truncate(path, 8 << 20)
+        device = loop_device(self, path)
+        for way, name in (("path", hashlib.sha256(os.fsencode(path)).hexdigest()),
+                          ("identity", f"ino-{os.stat(path).st_ino}")):
+            with self.subTest(way):
+                space = self.dir / way
+                space.mkdir(mode=0o700)
+                vm = self.running("vm", *self.drive(device), options=["--lockspace", space, "--lockspace-name", way])
+                self.assert_held(space / name)
+                self.does("stop", "vm")
+                vm.wait_end()
+
     def test_pause_gives_it_back_and_another_vm_makes_it_stale(self):
         device = self.disk()
         self.running("first", *self.drive(device))
@@ -192,6 +224,18 @@ class Partition(Devices):
         self.running("whole", *self.drive(device))
         self.assert_says("is in use by", self.refused(75, "part", *self.drive(two)))
         self.does("stop", "whole")
+
+    def test_and_a_loop_device_on_its_disk_exclude_each_other(self):
+        device, (one, two) = self.partitioned()
+        outer = loop_device(self, device)
+        self.running("outer", *self.drive(outer))
+        for disk in (one, two, device):
+            self.assert_says("is in use by", self.refused(75, "part", *self.drive(disk)))
+        self.does("stop", "outer")
+        self.vms[-1].wait_end()
+        self.running("part", *self.drive(two))
+        self.assert_says("is in use by", self.refused(75, "outer", *self.drive(outer)))
+        self.does("stop", "part")
 
     def test_has_its_disks_lock_file_made_with_the_disks_rights(self):
         device, (one, _) = self.partitioned()

@@ -134,6 +134,33 @@ static void two_paths_to_one_unit_have_one_key(void **state)
 	assert_string_equal(find(8, 0).key, find(8, 16).key);
 }
 
+static void a_mapped_device_knows_what_it_is_made_of(void **state)
+{
+	struct block_device whole, part;
+	struct error err;
+	dev_t parts[2];
+
+	(void)state;
+	add_device("md0", "9:0");
+	add_device("md0/md0p1", "259:1");
+	add_attribute("md0/md0p1", "partition", "1\n");
+	add_attribute("md0", "slaves/loop7/dev", "7:7\n");
+	whole = find(9, 0);
+	part = find(259, 1);
+	assert_int_equal(block_device_parts(&sources, &whole, parts, 2, &err), 1);
+	assert_true(parts[0] == makedev(7, 7));
+	parts[0] = 0;
+	assert_int_equal(block_device_parts(&sources, &part, parts, 2, &err), 1);
+	assert_true(parts[0] == makedev(7, 7));
+	add_attribute("md0", "slaves/loop8/dev", "7:8\n");
+	assert_int_equal(block_device_parts(&sources, &whole, parts, 2, &err), 2);
+	assert_int_equal(block_device_parts(&sources, &whole, parts, 1, &err), -E2BIG);
+	assert_non_null(strstr(err.text, "what md0 is made of is not known"));
+	add_device("loop7", "7:7");
+	whole = find(7, 7);
+	assert_int_equal(block_device_parts(&sources, &whole, parts, 2, &err), 0);
+}
+
 static void a_partition_knows_its_disk(void **state)
 {
 	struct block_device device;
@@ -313,6 +340,7 @@ int main(void)
 		TEST(a_disk_without_a_name_is_known_by_its_number),
 		TEST(hardware_and_mappers_give_stable_names),
 		TEST(two_paths_to_one_unit_have_one_key),
+		TEST(a_mapped_device_knows_what_it_is_made_of),
 		TEST(a_partition_knows_its_disk),
 		TEST(a_strange_name_cannot_leave_the_lock_directory),
 		TEST(an_empty_attribute_is_none),
