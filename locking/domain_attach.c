@@ -85,6 +85,18 @@ static int attach_all(struct domain_lock *domain, const struct resource_set *res
 	return ret;
 }
 
+int domain_lock_check_saved(struct domain_lock *domain, const char *text, struct error *err)
+{
+	_cleanup_(freep) char *now = NULL;
+	int ret = lock_manager_inquire(domain->lock, &now, err);
+
+	if (ret == 0)
+		ret = saved_state_covers(text, now, err);
+	if (ret != 0)
+		return ret < 0 ? ret : 0;
+	return error_set(err, LOCK_CHANGED, "what is locked has changed since its state was saved");
+}
+
 /* Of a released VM: the saved state must not know it any more. */
 static int saved_forget(
 	struct domain_lock *domain, const struct resource *resource, struct error *err)

@@ -234,12 +234,9 @@ int domain_lock_process_pause(struct domain_lock *domain, const char *saved, str
 		return 0;
 	if (!text)
 		return error_set(err, -EINVAL, "not the state of held locks: '%.80s'", saved);
-	/* what it does not speak of could be used by others unnoticed */
-	ret = saved_state_is_of(text, &domain->resources, err);
-	if (ret <= 0)
-		return ret < 0 ? ret
-			       : error_set(err, LOCK_CHANGED,
-					 "what is locked has changed since its state was saved");
+	ret = domain_lock_check_saved(domain, text, err);
+	if (ret != 0)
+		return ret;
 	copy = strdup(text);
 	if (!copy)
 		return error_set(err, -ENOMEM, "no memory for the lock state");

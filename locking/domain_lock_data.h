@@ -13,3 +13,11 @@ struct domain_lock {
 
 /* Take over what the driver has learnt when it opened the resources. */
 void domain_lock_refresh(struct domain_lock *domain);
+
+/*
+ * Does a driver's text that was inquired earlier still speak of all that is held? What
+ * it does not speak of could be used by others unnoticed.
+ *
+ * Returns 0, LOCK_CHANGED or -errno, with a sentence.
+ */
+int domain_lock_check_saved(struct domain_lock *domain, const char *text, struct error *err);

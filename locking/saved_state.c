@@ -101,21 +101,44 @@ const struct saved_entry *saved_state_find(
 	return NULL;
 }
 
-int saved_state_is_of(const char *text, const struct resource_set *resources, struct error *err)
+/* All lock files of the one in the other, whatever has been seen of them. */
+static bool entry_has_places(const struct saved_entry *entry, const struct saved_entry *now)
 {
-	_cleanup_(saved_state_finish) struct saved_state state = { 0 };
+	size_t i, k;
+
+	for (i = 0; i < now->n_places; i++) {
+		for (k = 0; k < entry->n_places; k++) {
+			if (str_equal(entry->places[k].path, now->places[i].path))
+				break;
+		}
+		if (k == entry->n_places)
+			return false;
+	}
+	return true;
+}
+
+static bool state_covers(const struct saved_state *state, const struct saved_state *now)
+{
 	const struct saved_entry *entry;
 	size_t i;
-	int code = saved_state_from_text(text, NULL, &state, err);
 
-	if (code < 0)
-		return code;
-	for (i = 0; i < resources->n; i++) {
-		entry = saved_state_find(&state, &resources->items[i]);
-		if (!entry || entry->hold == SAVED_FREE)
-			return 0;
+	for (i = 0; i < now->n; i++) {
+		entry = saved_state_find(state, &now->entries[i].resource);
+		if (!entry || entry->hold == SAVED_FREE ||
+			!entry_has_places(entry, &now->entries[i]))
+			return false;
 	}
-	return state.n == resources->n;
+	return state->n == now->n;
+}
+
+int saved_state_covers(const char *text, const char *now, struct error *err)
+{
+	_cleanup_(saved_state_finish) struct saved_state then = { 0 }, held = { 0 };
+	int code = saved_state_from_text(text, NULL, &then, err);
+
+	if (code == 0)
+		code = saved_state_from_text(now, NULL, &held, err);
+	return code < 0 ? code : state_covers(&then, &held);
 }
 
 int saved_state_without(const char *text, const struct resource *like, char **ret)

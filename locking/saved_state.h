@@ -74,11 +74,12 @@ _public_ const struct saved_entry *saved_state_find(
 	const struct saved_state *state, const struct resource *like);
 
 /*
- * Does the text speak of exactly these resources, and say of each that it is held?
+ * Does the text speak of the resources of @now, of no others, of each as held, and of
+ * all its lock files? What it says of them may be another thing by now.
  *
  * Returns 1 or 0, or -errno with a sentence.
  */
-int saved_state_is_of(const char *text, const struct resource_set *resources, struct error *err);
+int saved_state_covers(const char *text, const char *now, struct error *err);
 
 /* The text without this resource: it has been detached. @ret: the caller's. 0 or -errno. */
 int saved_state_without(const char *text, const struct resource *like, char **ret);

@@ -148,26 +148,62 @@ static void is_given_back_if_what_came_with_it_is_busy(void **state)
 	lock_manager_free(lock);
 }
 
-static void of_a_known_identity_is_another_name_too(void **state)
+static struct domain_lock *domain_of(const char *path)
 {
 	struct domain_lock_start start = { .pid = getpid() };
-	struct resource named = fixture_resource(image, RESOURCE_EXCLUSIVE);
+	struct resource named = fixture_resource(path, RESOURCE_EXCLUSIVE);
 	struct resource_set set = { .items = &named, .n = 1 };
 	struct domain_lock *domain;
+
+	params = fixture_params("a");
+	params.lockspace = space;
+	assert_int_equal(domain_lock_new("file", &params, &set, &domain, NULL), 0);
+	assert_int_equal(domain_lock_process_start(domain, &start, NULL, NULL), 0);
+	return domain;
+}
+
+static void of_a_known_identity_is_another_name_too(void **state)
+{
+	struct domain_lock *domain = domain_of(image);
+	struct resource named = fixture_resource(other, RESOURCE_EXCLUSIVE);
 	struct stat info;
 
 	(void)state;
-	params = fixture_params("a");
-	params.lockspace = space;
 	assert_int_equal(stat(other, &info), 0);
-	assert_int_equal(domain_lock_new("file", &params, &set, &domain, NULL), 0);
-	assert_int_equal(domain_lock_process_start(domain, &start, NULL, NULL), 0);
-	named.path = other;
 	named.id = resource_identity_of(&info);
 	assert_int_equal(domain_lock_image_attach(domain, &named, NULL, NULL), 0);
 	assert_int_equal(lock_seen(lock_file(other), 0), F_WRLCK);
 	assert_int_equal(domain_lock_resources(domain)->n, 1);
 	assert_string_equal(domain_lock_resources(domain)->items[0].path, image);
+	domain_lock_free(domain);
+}
+
+/* Else who used it by that name alone, where byte locks do not reach, would not be seen. */
+static void is_given_back_only_with_a_state_that_speaks_of_it(void **state)
+{
+	struct resource named = fixture_resource(other, RESOURCE_EXCLUSIVE);
+	_cleanup_(freep) char *before = NULL, *after = NULL;
+	struct domain_lock *domain = domain_of(image);
+	struct lock *theirs;
+	struct error err;
+
+	(void)state;
+	assert_int_equal(domain_lock_process_inquire(domain, &before, NULL), 0);
+	assert_int_equal(domain_lock_image_attach(domain, &named, NULL, NULL), 0);
+	assert_int_equal(domain_lock_process_pause(domain, before, &err), LOCK_CHANGED);
+	assert_int_equal(lock_seen(lock_file(other), 0), F_WRLCK);
+	assert_int_equal(lock_seen(lock_file(image), 0), F_WRLCK);
+	assert_int_equal(domain_lock_process_inquire(domain, &after, NULL), 0);
+	assert_int_equal(domain_lock_process_pause(domain, after, NULL), 0);
+	/* the image itself as another host has it, which is told by the lock file alone */
+	assert_int_equal(unlink(other), 0);
+	put(other, "theirs");
+	theirs = vm_on("b", "host-b");
+	add(theirs, other, RESOURCE_EXCLUSIVE);
+	assert_int_equal(acquire(theirs, &err), 0);
+	assert_int_equal(lock_manager_arm(theirs, NULL), 0);
+	lock_manager_free(theirs);
+	assert_int_equal(domain_lock_process_resume(domain, false, NULL, &err), LOCK_STALE);
 	domain_lock_free(domain);
 }
 
@@ -181,6 +217,7 @@ int main(void)
 		TEST(by_which_somebody_else_has_it_is_refused_and_forgotten),
 		TEST(is_given_back_if_what_came_with_it_is_busy),
 		TEST(of_a_known_identity_is_another_name_too),
+		TEST(is_given_back_only_with_a_state_that_speaks_of_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
