@@ -97,21 +97,33 @@ int domain_lock_check_saved(struct domain_lock *domain, const char *text, struct
 	return error_set(err, LOCK_CHANGED, "what is locked has changed since its state was saved");
 }
 
-/* Of a released VM: the saved state must not know it any more. */
-static int saved_forget(
-	struct domain_lock *domain, const struct resource *resource, struct error *err)
+/* 0 or -errno, and then it is as it was. */
+static int text_forget(char **text, const struct resource *resource)
 {
 	char *changed;
 	int ret;
 
-	if (!domain->saved)
+	if (!*text)
 		return 0;
-	ret = saved_state_without(domain->saved, resource, &changed);
+	ret = saved_state_without(*text, resource, &changed);
+	if (ret < 0)
+		return ret;
+	free(*text);
+	*text = changed;
+	return 0;
+}
+
+/* What was saved must not know it any more. */
+static int saved_forget(
+	struct domain_lock *domain, const struct resource *resource, struct error *err)
+{
+	int ret = text_forget(&domain->saved, resource);
+
+	if (ret == 0)
+		ret = text_forget(&domain->passed_over, resource);
 	if (ret < 0)
 		return error_set(
 			err, ret, "cannot take %s out of the saved lock state", resource->path);
-	free(domain->saved);
-	domain->saved = changed;
 	return 0;
 }
 

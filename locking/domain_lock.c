@@ -66,6 +66,7 @@ void domain_lock_free(struct domain_lock *domain)
 	lock_manager_free(domain->lock);
 	resource_set_finish(&domain->resources);
 	free(domain->saved);
+	free(domain->passed_over);
 	free(domain);
 }
 
@@ -266,6 +267,8 @@ int domain_lock_process_resume(struct domain_lock *domain, bool force_stale,
 		ret = lock_manager_arm(domain->lock, err);
 	if (ret != 0)
 		return give_back(domain, ret);
+	free(domain->passed_over);
+	domain->passed_over = force_stale ? take_ptr(domain->saved) : NULL;
 	free(take_ptr(domain->saved));
 	domain->state = DOMAIN_LOCK_HELD;
 	domain_lock_refresh(domain);

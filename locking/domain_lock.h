@@ -74,6 +74,12 @@ int domain_lock_adopt(struct domain_lock *domain, const struct domain_lock_start
 int domain_lock_process_inquire(struct domain_lock *domain, char **ret, struct error *err);
 
 /*
+ * The same of a held VM whose guest has not run since it was resumed: what was stale then,
+ * and was passed over by force, is stale for the next resume, too.
+ */
+int domain_lock_process_inquire_unused(struct domain_lock *domain, char **ret, struct error *err);
+
+/*
  * Give everything back. The guest has stopped and its last write is done.
  *
  * @saved	what domain_lock_process_inquire() gave just now, and the caller

@@ -8,7 +8,8 @@ struct domain_lock {
 	struct lock *lock;
 	enum domain_lock_state state;
 	struct resource_set resources;
-	char *saved; /* the driver's state text; while RELEASED */
+	char *saved;       /* the driver's state text; while RELEASED */
+	char *passed_over; /* one with which the last resume, by force, has not compared */
 };
 
 /* Take over what the driver has learnt when it opened the resources. */

@@ -138,17 +138,6 @@ static int image_compare(const struct file_image *image, const struct saved_entr
 	return image_is_replaced(image) ? image_stale(image, &replaced, err) : 0;
 }
 
-/* By identity; a file that another one has taken the place of, by its name. */
-static const struct saved_entry *entry_find(
-	const struct saved_state *state, const struct resource *resource)
-{
-	struct resource named = *resource;
-	const struct saved_entry *entry = saved_state_find(state, resource);
-
-	named.id.ino = 0;
-	return entry ? entry : saved_state_find(state, &named);
-}
-
 static int images_compare(
 	struct file_locks *locks, const struct saved_state *state, struct error *err)
 {
@@ -157,7 +146,7 @@ static int images_compare(
 	size_t i;
 
 	for (i = 0; i < locks->n && ret == 0; i++) {
-		entry = entry_find(state, &locks->images[i].resource);
+		entry = saved_state_find_named(state, &locks->images[i].resource);
 		if (entry)
 			ret = image_compare(&locks->images[i], entry, &locks->owner, err);
 	}

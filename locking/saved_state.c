@@ -162,3 +162,66 @@ int saved_state_without(const char *text, const struct resource *like, char **re
 	*ret = changed;
 	return 0;
 }
+
+const struct saved_entry *saved_state_find_named(
+	const struct saved_state *state, const struct resource *like)
+{
+	const struct saved_entry *entry = saved_state_find(state, like);
+	struct resource named = *like;
+
+	named.id.ino = 0;
+	return entry ? entry : saved_state_find(state, &named);
+}
+
+static void place_restore(struct saved_place *place, const struct saved_entry *before)
+{
+	char *path = place->path;
+	size_t i;
+
+	for (i = 0; i < before->n_places; i++) {
+		if (!str_equal(before->places[i].path, path))
+			continue;
+		*place = before->places[i];
+		place->path = path;
+		return;
+	}
+}
+
+/* Which file it is stays as it is now: so the stamp tells that it is another one. */
+static void entry_restore(struct saved_entry *entry, const struct saved_entry *before)
+{
+	size_t i;
+
+	entry->generation = before->generation;
+	memcpy(entry->instance, before->instance, sizeof(entry->instance));
+	entry->stamp = before->stamp;
+	for (i = 0; i < entry->n_places; i++)
+		place_restore(&entry->places[i], before);
+}
+
+int saved_state_as_before(const char *text, const char *before, char **ret)
+{
+	_cleanup_(saved_state_finish) struct saved_state state = { 0 }, then = { 0 };
+	_cleanup_(str_finish) struct str out = { 0 };
+	int code = saved_state_from_text(text, NULL, &state, NULL);
+	const struct saved_entry *entry;
+	char *changed;
+	size_t i;
+
+	if (code == 0)
+		code = saved_state_from_text(before, NULL, &then, NULL);
+	if (code < 0)
+		return code;
+	saved_state_begin(&out, state.driver);
+	for (i = 0; i < state.n; i++) {
+		entry = saved_state_find_named(&then, &state.entries[i].resource);
+		if (entry && entry->hold == SAVED_LOCKED)
+			entry_restore(&state.entries[i], entry);
+		saved_state_append(&out, &state.entries[i]);
+	}
+	changed = str_take(&out);
+	if (!changed)
+		return -ENOMEM;
+	*ret = changed;
+	return 0;
+}

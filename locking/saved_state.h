@@ -73,6 +73,10 @@ _public_ int saved_state_from_text(
 _public_ const struct saved_entry *saved_state_find(
 	const struct saved_state *state, const struct resource *like);
 
+/* By identity; one that another file has taken the place of, by its name. Or NULL. */
+const struct saved_entry *saved_state_find_named(
+	const struct saved_state *state, const struct resource *like);
+
 /*
  * Does the text speak of the resources of @now, of no others, of each as held, and of
  * all its lock files? What it says of them may be another thing by now.
@@ -83,3 +87,9 @@ int saved_state_covers(const char *text, const char *now, struct error *err);
 
 /* The text without this resource: it has been detached. @ret: the caller's. 0 or -errno. */
 int saved_state_without(const char *text, const struct resource *like, char **ret);
+
+/*
+ * The text, with what @before says of the same resources and lock files instead of what
+ * has been seen of them since. @ret: the caller's. 0 or -errno.
+ */
+int saved_state_as_before(const char *text, const char *before, char **ret);

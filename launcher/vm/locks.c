@@ -18,6 +18,8 @@
 
 static int run_inquire(struct locks_job *job, struct error *err)
 {
+	if (job->unused)
+		return domain_lock_process_inquire_unused(job->vm->domain, &job->text, err);
 	return domain_lock_process_inquire(job->vm->domain, &job->text, err);
 }
 
@@ -55,6 +57,7 @@ void locks_save(struct vm *vm)
 	struct locks_job job = { .vm = vm, .run = run_inquire, .done = done_save };
 
 	job.token = ++vm->lock_token;
+	job.unused = vm->undone;
 	if (locks_job_submit(&job) < 0)
 		vm_post(vm, SUP_EV_SAVE_FAILED);
 }
@@ -70,6 +73,8 @@ static void done_unlock(struct locks_job *job, int result, const struct error *e
 {
 	if (result < 0)
 		vm_set_text(&job->vm->state.held_because, err->text);
+	if (result == 0)
+		job->vm->undone = false;
 	if (result == LOCK_CHANGED) /* an attach or a detach was queued before us */
 		vm_post(job->vm, SUP_EV_OUTGROWN);
 	else
@@ -116,6 +121,7 @@ static void give_back_unfit(struct vm *vm, int result, const char *words)
 	error_set(&err, result, "%s", words);
 	refusal_note(vm, result, NULL, &err);
 	vm_set_text(&vm->state.held_because, NULL);
+	vm->undone = true;
 	vm_post(vm, SUP_EV_UNFIT);
 }
 
@@ -180,6 +186,7 @@ static void done_lock(struct locks_job *job, int result, const struct error *err
 		return;
 	}
 	plant_note_missing(vm, &job->images);
+	vm->undone = vm->sup == SUP_UNDOING;
 	loss_watch(vm, job->lost_fd);
 	vm_post(vm, vm->unchecked ? SUP_EV_ACQUIRED_NEW : SUP_EV_ACQUIRED);
 	if (vm->unchecked && (vm->sup == SUP_CHECKING || vm->sup == SUP_RUNNING))

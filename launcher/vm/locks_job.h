@@ -17,6 +17,7 @@ struct locks_job {
 	/* what goes in */
 	uint64_t token;
 	bool force_stale;
+	bool unused; /* the guest has not run since the locks were taken */
 	bool readonly;
 	pid_t pid;
 	uint64_t start_time;

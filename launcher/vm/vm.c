@@ -104,7 +104,7 @@ static void vm_tell(struct vm *vm, enum supervisor_state before)
 
 	if (vm->sup == SUP_RUNNING && before != SUP_RUNNING) {
 		vm_set_cause(vm, CAUSE_NONE, NULL);
-		vm->release_asked = false;
+		vm->release_asked = vm->undone = false;
 		/* what runs has its images active, whatever event was missed */
 		vm->state.deactivating = vm->state.deactivated = false;
 		uv_timer_stop(&vm->release_timer);

@@ -115,6 +115,7 @@ struct vm {
 	int refusal_outcome;  /* LOCK_BUSY, LOCK_STALE or -errno; 0: none */
 	bool force_stale;     /* for the acquire that is wanted now, and no other */
 	bool forced_now;      /* it was, for the last one that has begun */
+	bool undone;          /* what it has taken is given back, and no guest has used it */
 	struct {
 		int signal;        /* that asked for the end; 0: a 'quit' */
 		bool seen_by_qemu; /* the terminal has sent it to QEMU too */

@@ -269,7 +269,7 @@ class WhileItIsChecked(FakeTest):
         vm.fake.tell("on getfd error GenericError no room")
         self.assertNotEqual(self.vmlatch("resume", "vm", "--force-stale").status, 0)
         vm.fake.tell("forget getfd")
-        self.does("resume", "vm")
+        self.does("resume", "vm", "--force-stale")
         vm.wait_state(run="running", lock="held")
         self.assertTrue(any(lock.start == locks.BYTE for lock in procfs.fd_locks(vm.qemu, file)),
                         "the lock would end with the supervisor")

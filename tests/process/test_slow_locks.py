@@ -324,6 +324,22 @@ class PastItsDeadline(SlowTest):
         vm.wait_state(run="paused", lock="released")
         self.assertEqual(vm.fake.commands().count("cont"), 1, "the one of the start")
 
+    def test_what_somebody_insisted_on_in_vain_is_stale_for_the_next(self):
+        vm = self.released()
+        self.write_to(vm.disk)
+        self.late_acquire(vm, **{"force-stale": True})
+        self.go_on()
+        vm.wait_state(run="paused", lock="released")
+        for _ in range(2):
+            with self.control("vm") as other, self.assertRaisesRegex(QmpError, "was written without vmlatch"):
+                other.command("cont")
+        with self.control("vm") as other:
+            other.command("vmlatch-acquire", **{"force-stale": True})
+            vm.wait_state(run="paused", lock="held")
+            other.command("vmlatch-release")
+            vm.wait_state(run="paused", lock="released")
+            other.command("vmlatch-acquire")  # what came of it has been seen by who insisted
+
     def test_it_is_a_lock_failure_for_poweroff(self):
         vm = self.released(options=("--on-lock-failure", "poweroff"))
         self.resuming(vm)
