@@ -35,12 +35,17 @@ bool lock_file_access_trusts(const struct lock_file_access *access, const struct
 
 void lock_file_access_set(const struct lock_file_access *access, int fd, const struct stat *info)
 {
+	mode_t mode = access->mode;
 	bool moved = false;
 
 	if (access->owner != (uid_t)-1 && access->owner != info->st_uid)
 		moved |= fchown(fd, access->owner, -1) == 0;
-	if (access->group != (gid_t)-1 && access->group != info->st_gid)
-		moved |= fchown(fd, -1, access->group) == 0;
-	if (moved || (info->st_mode & ACCESS_BITS) != access->mode)
-		(void)!fchmod(fd, access->mode);
+	if (access->group != (gid_t)-1 && access->group != info->st_gid) {
+		if (fchown(fd, -1, access->group) == 0)
+			moved = true;
+		else /* the rights are not meant for the group that it has */
+			mode &= ~S_IRWXG;
+	}
+	if (moved || (info->st_mode & ACCESS_BITS) != mode)
+		(void)!fchmod(fd, mode);
 }

@@ -26,5 +26,8 @@ struct lock_file_access lock_file_access_in(
 bool lock_file_access_trusts(const struct lock_file_access *access, const struct stat *info,
 	const struct stat *directory);
 
-/* Give it these rights, whatever the umask was: as far as we may, and only where it differs. */
+/*
+ * Give it these rights, whatever the umask was: as far as we may, and only where it
+ * differs. Where it cannot have the group, no group has any.
+ */
 void lock_file_access_set(const struct lock_file_access *access, int fd, const struct stat *info);
