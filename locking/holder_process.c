@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -30,22 +31,30 @@ void holder_from_pid(pid_t pid, struct lock_holder *ret)
 	str_printable(name, ret->process, sizeof(ret->process));
 }
 
-/* Device numbers in fdinfo are not always stat's (btrfs, overlay), so ask stat. */
+/*
+ * Device numbers in fdinfo are not always stat's (btrfs, overlay), so ask stat; but
+ * not the server or the program that keeps the file, which may never answer: which
+ * file it is, is known here.
+ */
 static bool is_the_file(int fdinfo, const char *fd_name, const struct resource_identity *id)
 {
+	struct resource_identity there;
 	char path[300];
-	struct stat info;
+	struct statx info;
 
 	snprintf(path, sizeof(path), "../fd/%s", fd_name);
-	if (fstatat(fdinfo, path, &info, 0) < 0)
+	if (statx(fdinfo, path, AT_STATX_DONT_SYNC, STATX_TYPE | STATX_INO, &info) < 0)
 		return false;
-	return resource_identity_is(id, &info);
+	there = resource_identity_of(&(struct stat){
+		.st_mode = info.stx_mode,
+		.st_ino = info.stx_ino,
+		.st_dev = makedev(info.stx_dev_major, info.stx_dev_minor),
+		.st_rdev = makedev(info.stx_rdev_major, info.stx_rdev_minor),
+	});
+	return resource_identity_equal(id, &there);
 }
 
-/*
- * The locks first, although a stat is cheaper: it waits for ever where some other
- * open file of that process is on a server that is gone.
- */
+/* The locks first, although a stat is cheaper: few files have any. */
 static bool process_holds(
 	int proc, const char *pid, const struct resource_identity *id, enum resource_mode mode)
 {

@@ -5,6 +5,7 @@
 import json
 import os
 import subprocess
+import sys
 import time
 
 from deadline import TIMEOUT, wait_for
@@ -109,6 +110,25 @@ class Program(OnFuse):
         vm.wait_state(run="paused", lock="held")
         self.does("stop", "vm")
         self.assertEqual(vm.wait_end(), 0, vm.err)
+
+    def test_that_hangs_keeps_nobody_waiting_who_looks_for_the_holder_of_another_disk(self):
+        fuse = self.mounted("kernel")
+        self.running("vm", *self.drive(self.disk_on_it()))
+        self.addCleanup(fuse.go_on)  # before the VM is ended
+        disk = self.guest("halt")
+        # by a process that comes behind the VM's in /proc, and has no record
+        program = "import locks, sys, time; locks.Held(sys.argv[1]).__enter__(); print(flush=True); time.sleep(600)"
+        holder = self.spawn([sys.executable, "-c", program, disk], stdout=subprocess.PIPE)
+        holder.stdout.readline()
+        fuse.hang()
+        time.sleep(1.2)  # what the kernel knows of the file is out of date
+        said = self.refused(75, "second", *self.drive(disk))
+        self.assert_says(rf"in use by .*\(pid {holder.pid}\)", said)
+        holder.kill()
+        holder.wait()
+        holder.stdout.close()
+        fuse.go_on()
+        self.does("stop", "vm")
 
     def test_that_hangs_loses_no_lock_and_keeps_nobody_waiting_who_asks_for_the_state(self):
         fuse = self.mounted("kernel")
