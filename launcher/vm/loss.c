@@ -29,15 +29,23 @@ static int run_verify(struct locks_job *job, struct error *err)
 	return domain_lock_verify(job->vm->domain, err);
 }
 
+/* Told to end, it may take its time, and until then it writes. */
+static bool is_held(const struct vm *vm)
+{
+	if (vm->sup == SUP_ENDING)
+		return vm->state.lock_state == VM_LOCK_HELD;
+	return supervisor_state_is_held(vm->sup);
+}
+
 static void done_verify(struct locks_job *job, int result, const struct error *err)
 {
 	struct vm *vm = job->vm;
 
-	if (result == LOCK_LOST && supervisor_state_is_held(vm->sup)) {
+	if (result == LOCK_LOST && is_held(vm)) {
 		log_error("%s", err->text);
 		vm_set_cause(vm, CAUSE_LOCK_LOST, err->text);
 		vm_post(vm, SUP_EV_LOCK_LOST);
-	} else if (result < 0 && supervisor_state_is_held(vm->sup)) {
+	} else if (result < 0 && is_held(vm)) {
 		look_later(vm, err->text);
 	} else { /* what is not held now is looked at before the next 'cont' */
 		if (result == 0 && vm->loss_wait_ms)

@@ -255,6 +255,17 @@ class End(FakeTest):
         self.assertEqual(vm.fake.signals(), [])
         self.assert_nothing_left(vm)
 
+    def test_that_takes_its_time_is_a_kill_when_a_lock_is_lost_meanwhile(self):
+        space = self.dir / "space"
+        space.mkdir(mode=0o700)
+        vm = self.one_disk(options=["--lockspace", space], script=["on quit ignore"])
+        with self.control("vm") as client:
+            client.command("quit")
+            next(space.iterdir()).unlink()
+            self.assertEqual(vm.wait_end(), 0)
+        self.assert_says("was removed or replaced", vm.err)
+        self.assert_nothing_left(vm)
+
     def test_by_quit_is_orderly_even_if_the_guest_starts_at_the_same_moment(self):
         # the locks are held: a SIGKILL would only cost the guest its caches
         path, after = self.disk("disk.raw"), self.dir / "after"
