@@ -264,7 +264,7 @@ int domain_lock_process_resume(struct domain_lock *domain, bool force_stale,
 	if (domain->saved && !force_stale)
 		ret = lock_manager_verify(domain->lock, domain->saved, err);
 	if (ret == 0)
-		ret = lock_manager_arm(domain->lock, err);
+		ret = domain_lock_arm_again(domain, !force_stale, err);
 	if (ret != 0)
 		return give_back(domain, ret);
 	free(domain->passed_over);

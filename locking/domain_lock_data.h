@@ -22,3 +22,12 @@ void domain_lock_refresh(struct domain_lock *domain);
  * Returns 0, LOCK_CHANGED or -errno, with a sentence.
  */
 int domain_lock_check_saved(struct domain_lock *domain, const char *text, struct error *err);
+
+/*
+ * Arm what has been taken again; @as_saved: and has been seen to be as it was saved.
+ * What fails may have armed some of it: that was us, and several such attempts must
+ * not look like somebody else. (Where that cannot be noted, they do.)
+ *
+ * Returns 0 or -errno.
+ */
+int domain_lock_arm_again(struct domain_lock *domain, bool as_saved, struct error *err);

@@ -5,9 +5,10 @@
 
 #include "base/cleanup.h"
 #include "locking/domain_lock_data.h"
+#include "locking/lock_manager.h"
 #include "locking/saved_state.h"
 
-/* A resume by force that comes to nothing: what nobody has used is as stale as before. */
+/* A resume that comes to nothing: what nobody has used is as stale as before, and no more. */
 
 /* "held file/1 ...": the driver's part. 0 or -errno. */
 static int text_pass_over(char **text, const char *before)
@@ -44,4 +45,27 @@ int domain_lock_process_inquire_unused(struct domain_lock *domain, char **ret, s
 	}
 	*ret = take_ptr(text);
 	return 0;
+}
+
+/* With what is there now, of all that it speaks of. */
+static void saved_renew(struct domain_lock *domain)
+{
+	_cleanup_(freep) char *now = NULL;
+	char *renewed;
+
+	if (!domain->saved || lock_manager_inquire(domain->lock, &now, NULL) < 0)
+		return;
+	if (saved_state_as_before(domain->saved, now, &renewed) < 0)
+		return;
+	free(domain->saved);
+	domain->saved = renewed;
+}
+
+int domain_lock_arm_again(struct domain_lock *domain, bool as_saved, struct error *err)
+{
+	int ret = lock_manager_arm(domain->lock, err);
+
+	if (ret < 0 && as_saved)
+		saved_renew(domain);
+	return ret;
 }

@@ -165,6 +165,42 @@ static void a_resume_with_faults_holds_nothing_and_can_be_tried_again(void **sta
 	domain_lock_free(domain);
 }
 
+/* The file system of the second disk is read-only for now; the first is armed each time. */
+static int resume_in_vain(struct domain_lock *domain)
+{
+	struct error err;
+	int ret;
+
+	fault_after("fsetxattr", 1, EROFS);
+	fault_always("fremovexattr", EROFS);
+	ret = resume_domain(domain, &err);
+	fault_always(NULL, 0);
+	return ret;
+}
+
+static void resumes_that_cannot_arm_it_do_not_make_it_stale(void **state)
+{
+	char first[128], second[128];
+	struct domain_lock *domain;
+	struct error err;
+	int i;
+
+	(void)state;
+	strcpy(first, fixture_image("1"));
+	strcpy(second, fixture_image("2"));
+	domain = running("file", "a", first);
+	assert_int_equal(attach(domain, second, RESOURCE_EXCLUSIVE, NULL), 0);
+	assert_int_equal(pause_domain(domain), 0);
+	for (i = 0; i < 4; i++)
+		assert_int_equal(resume_in_vain(domain), -EROFS);
+	assert_int_equal(resume_domain(domain, &err), 0);
+	assert_int_equal(pause_domain(domain), 0);
+	assert_int_equal(resume_in_vain(domain), -EROFS);
+	assert_int_equal(try_hold(first), 0);
+	assert_int_equal(resume_domain(domain, &err), LOCK_STALE);
+	domain_lock_free(domain);
+}
+
 static void an_attach_with_faults_changes_nothing(void **state)
 {
 	struct disks *disks = disks_of(state);
@@ -310,6 +346,7 @@ int main(void)
 		EACH_PATH(disks_make_in_a_lockspace),
 		EACH_PATH(disks_make_with_a_lease),
 		EACH_PATH(disks_make_with_a_device),
+		TEST(resumes_that_cannot_arm_it_do_not_make_it_stale, lock_fixture_setup),
 		TEST(a_look_with_faults_leaves_no_descriptor, lock_fixture_setup),
 		TEST(a_refusal_with_faults_is_still_a_refusal, lock_fixture_setup),
 		TEST(texts_with_faults_say_no_memory, lock_fixture_setup),
