@@ -6,22 +6,37 @@
 #include <signal.h>
 #include <stdnoreturn.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/process.h"
 
-/* Locks, sockets and terminals of ours must not live on with it. */
-static void close_all_but(int one, int other)
+#define CLOSE_MAX (1 << 20) /* who allows more has none that high: the lowest free one is taken */
+
+/* Also where a filter of system calls knows no close_range (Linux 5.9). */
+static void close_from_to(unsigned first, unsigned last)
 {
-	int low = one < other ? one : other, high = one < other ? other : one;
+	struct rlimit limit = { .rlim_max = CLOSE_MAX };
+	unsigned fd;
+
+	if (first > last || close_range(first, last, 0) == 0)
+		return;
+	getrlimit(RLIMIT_NOFILE, &limit);
+	for (fd = first; fd <= last && fd < limit.rlim_max && fd < CLOSE_MAX; fd++)
+		close(fd);
+}
+
+/* Locks, sockets and terminals of ours must not live on with it. */
+static void close_all_but(unsigned one, unsigned other)
+{
+	unsigned low = one < other ? one : other, high = one < other ? other : one;
 
 	if (low > 0)
-		close_range(0, low - 1, 0);
-	if (high - low > 1)
-		close_range(low + 1, high - 1, 0);
-	close_range(high + 1, ~0U, 0);
+		close_from_to(0, low - 1);
+	close_from_to(low + 1, high - 1);
+	close_from_to(high + 1, ~0U);
 }
 
 /* Other threads are not here, and may have held any lock of the C library's: system calls only. */

@@ -8,7 +8,7 @@ import signal
 import locks
 import procfs
 from deadline import wait_for
-from ungated import MANY, UngatedTest, forbid_ptrace, iothread_disk
+from ungated import CLOSE_RANGE, MANY, PTRACE, UngatedTest, forbid, forbid_ptrace, iothread_disk
 from vmtest import main, need_root
 
 NOBODY = 65534
@@ -156,6 +156,11 @@ class WithoutTracing(UngatedTest):
             forbid_ptrace()
 
         self.assert_dies_with_the_supervisor(self.untraced(forbid_in_own_group))
+
+    def test_ends_in_death_where_the_filter_is_an_old_one(self):
+        vm = self.untraced(lambda: forbid(PTRACE, CLOSE_RANGE))
+        self.assertEqual(len(os.listdir(f"/proc/{self.deadman(vm)}/fd")), 2, "QEMU's pidfd, a pipe")
+        self.assert_dies_with_the_supervisor(vm)
 
     def test_leaves_no_bond_behind(self):
         vm = self.untraced()

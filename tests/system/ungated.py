@@ -24,20 +24,26 @@ def iothread_disk(path):
             "-device", "virtio-blk-pci,drive=disk,iothread=io")
 
 
-def forbid_ptrace():
-    """As a container's seccomp filter does it."""
-    number = {"x86_64": 101}.get(platform.machine(), 117)
-    code = b"".join(struct.pack("HBBI", *instruction) for instruction in (
-        (0x20, 0, 0, 0),                            # load the system call's number
-        (0x15, 0, 1, number),                       # is it ptrace?
-        (0x06, 0, 0, 0x00050000 | errno.EPERM),     # SECCOMP_RET_ERRNO
-        (0x06, 0, 0, 0x7fff0000)))                  # SECCOMP_RET_ALLOW
-    instructions = ctypes.create_string_buffer(code)
-    program = struct.pack("HxxxxxxP", 4, ctypes.addressof(instructions))
+def forbid(*calls):
+    """System calls of these numbers, as a container's seccomp filter does it."""
+    load, allow = (0x20, 0, 0, 0), (0x06, 0, 0, 0x7fff0000)  # of the number; SECCOMP_RET_ALLOW
+    filtered = [load]
+    for number in calls:
+        filtered += [(0x15, 0, 1, number), (0x06, 0, 0, 0x00050000 | errno.EPERM)]  # SECCOMP_RET_ERRNO
+    filtered.append(allow)
+    instructions = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *each) for each in filtered))
+    program = struct.pack("HxxxxxxP", len(filtered), ctypes.addressof(instructions))
     libc = ctypes.CDLL(None, use_errno=True)
     if (libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0
             or libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, program) < 0):
         raise OSError(ctypes.get_errno(), "seccomp")
+
+
+PTRACE, CLOSE_RANGE = {"x86_64": 101}.get(platform.machine(), 117), 436
+
+
+def forbid_ptrace():
+    forbid(PTRACE)
 
 
 class UngatedTest(VmTest):
