@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "launcher/options.h"
 #include "launcher/vm_holder.h"
 #include "locking/lock_conflict.h"
 
@@ -70,6 +71,12 @@ static void who_hint(
 		error_set(ret, 0, "'vmlatch who %.300s' tells more.", conflict->path);
 }
 
+/* It may come from a record that anybody has written, and the words are there to be typed. */
+static bool can_be_typed(const struct lock_holder *holder)
+{
+	return vm_name_is_valid(holder->vm) && vm_name_is_valid(holder->host);
+}
+
 void refusal_way_out(const struct vm *vm, const struct lock_conflict *conflict, struct error *ret)
 {
 	const struct lock_holder *holder = &conflict->holder;
@@ -77,7 +84,7 @@ void refusal_way_out(const struct vm *vm, const struct lock_conflict *conflict, 
 	bool elsewhere = holder->source != LOCK_HOLDER_STATE && holder->host[0] &&
 			 strcmp(holder->host, vm->plan->options->host_name) != 0;
 
-	if (holder->vm[0] && elsewhere)
+	if (elsewhere && can_be_typed(holder))
 		error_set(ret, 0, "'vmlatch stop %s' on %s frees it.", holder->vm, holder->host);
 	else if (!holder->vm[0] || !way_out_here(vm, conflict, ret))
 		who_hint(vm->plan->options, conflict, ret);

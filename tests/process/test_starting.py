@@ -126,6 +126,24 @@ class Refusal(FakeTest):
         self.assert_says(rf"{path} is in use by VM 'first' \(host {host}, pid {first.qemu}, since", said)
         self.assert_says("'vmlatch stop first' frees it", said)
 
+    def refused_by(self, vm):
+        """What is said of a disk that somebody holds, by a record of a VM of that name on another host."""
+        path = self.disk(f"{len(vm)}.raw")
+        info = os.stat(path)
+        os.setxattr(path, "user.vmlatch", (
+            f"vmlatch 1 gen=3 id={info.st_dev}:{info.st_ino} held=1 since=1 pid=1 start=1 "
+            f"instance=00000000-0000-4000-8000-000000000000 boot=00000000-0000-4000-8000-000000000001 "
+            f"host=kvm9 vm={vm}").encode())
+        with self.other_holds(path):
+            return self.refused(75, "second", *self.drive(path))
+
+    def test_offers_no_command_with_a_name_that_is_none(self):
+        self.assert_says("'vmlatch stop web1' on kvm9 frees it", self.refused_by("web1"))
+        said = self.refused_by(r"x';\x20rm\x20-rf\x20~;'")
+        self.assert_says("in use by VM 'x'; rm -rf ~;'' .host kvm9", said)
+        self.assertNotIn("vmlatch stop", said)
+        self.assert_says("'vmlatch who .*' tells more", said)
+
     def test_does_not_name_the_vm_itself(self):
         vm = self.released()
         with self.other_holds(vm.disk):
