@@ -81,26 +81,38 @@ int find_lease(struct locks_job *job, struct error *err)
 	return ret < 0 ? ret : check_lockable(job->vm, &job->images, err);
 }
 
+static const struct resource *attached_as(const struct resource_set *all, const char *path)
+{
+	size_t i;
+
+	for (i = 0; i < all->n; i++) {
+		if (all->items[i].kind == RESOURCE_DISK && strcmp(all->items[i].path, path) == 0)
+			return &all->items[i];
+	}
+	return NULL;
+}
+
 /*
  * Of what is attached, what this path names, however it is spelt. Its backing
- * files may serve other disks. A file that is gone is known by its path alone.
+ * files may serve other disks. A file that is gone is known by its path alone; and
+ * as long as a VM is released another name of a disk is one of its own.
  */
 int find_attached_image(struct locks_job *job, struct error *err)
 {
 	const struct resource_set *all = domain_lock_resources(job->vm->domain);
+	const struct resource *found = attached_as(all, job->text);
 	struct stat info;
-	bool there = stat(job->text, &info) == 0;
 	size_t i;
 
 	(void)err;
+	if (found)
+		return resource_set_add(&job->images, found, NULL);
+	if (stat(job->text, &info) < 0)
+		return 0;
 	for (i = 0; i < all->n; i++) {
-		const struct resource *each = &all->items[i];
-
-		if (each->kind != RESOURCE_DISK)
-			continue;
-		if (strcmp(each->path, job->text) == 0 ||
-			(there && resource_identity_is(&each->id, &info)))
-			return resource_set_add(&job->images, each, NULL);
+		if (all->items[i].kind == RESOURCE_DISK &&
+			resource_identity_is(&all->items[i].id, &info))
+			return resource_set_add(&job->images, &all->items[i], NULL);
 	}
 	return 0;
 }

@@ -227,6 +227,18 @@ class BehindOurBack(FakeTest):
         self.assert_nothing_left(vm)
 
 
+class AnotherName(FakeTest):
+    def test_that_came_while_released_goes_alone(self):
+        vm = self.released()
+        other = self.dir / "other.raw"
+        os.link(vm.disk, other)
+        self.does("attach", "vm", "disk", other)
+        self.does("detach", "vm", "disk", other)
+        self.assertEqual([each["path"] for each in vm.status()["resources"]], [str(vm.disk)])
+        self.write_to(vm.disk)
+        self.assert_says("written without vmlatch", self.fails(75, "resume", "vm"))
+
+
 class WhileItIsChecked(FakeTest):
     """Held again, and QEMU is given what is new and asked what it has open: a RESUME in between."""
 
