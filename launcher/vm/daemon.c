@@ -76,7 +76,6 @@ static int know(struct vm *vm, pid_t pid, int fd)
 /* Nobody listens to the monitor any more, so nobody of them lives. */
 static void on_gone(struct vm *vm)
 {
-	vm->daemon.gone = true;
 	if (vm->daemon.starter_gone)
 		vm_post(vm, SUP_EV_EXITED);
 }
@@ -135,10 +134,10 @@ int daemon_await(struct vm *vm, int fd, struct error *err)
 
 bool daemon_is_end(struct vm *vm)
 {
-	if (!vm->plan->daemonizes || vm->daemon.known)
+	/* without a connection it has not become QEMU, or nobody listens any more */
+	if (!vm->plan->daemonizes || vm->daemon.known || vm->daemon.fd < 0)
 		return true;
 	vm->daemon.starter_gone = true;
-	if (!vm->daemon.gone)
-		uv_poll_stop(vm->death);
-	return vm->daemon.gone;
+	uv_poll_stop(vm->death);
+	return false;
 }

@@ -83,7 +83,7 @@ struct vm {
 		uv_poll_t word, death;
 		int fd;
 		bool known; /* vm->child is the one that it has left behind */
-		bool starter_gone, gone;
+		bool starter_gone;
 	} daemon; /* -daemonize (daemon.c) */
 	uv_poll_t child_news, child_death, signals;
 	uv_poll_t *death; /* the one that watches vm->child */

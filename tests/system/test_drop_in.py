@@ -327,6 +327,20 @@ class Daemonized(DropInTest):
         self.wait_nobody()
         self.assertEqual(self._left_in_runtime(), [])
 
+    def test_a_start_that_is_refused_or_killed_leaves_no_supervisor(self):
+        disk = self.guest("halt")
+        holder = self.running("web", *self.drive(disk))
+        result = self.call(*MACHINE, "-name", "second", *self.drive(disk), "-daemonize")
+        self.assertEqual(result.status, 75)
+        self.assert_in_use(result.err, disk, holder)
+        (self.config / "vmlatch.conf").write_text("wait = 60\n")
+        waiting = self.start("second", *self.drive(disk), "-daemonize")
+        wait_for("it has no supervisor", lambda: (self.runtime / "second" / "state.json").exists())
+        waiting.signal(signal.SIGKILL)
+        self.assertEqual(waiting.wait_end(), -signal.SIGKILL)
+        wait_for("a supervisor stays", lambda: self.supervisors() == [holder.supervisor])
+        self.assertFalse((self.runtime / "second").exists())
+
     def test_it_is_stopped_by_its_pid_file(self):
         disk = self.guest("halt")
         daemon = self.daemon("web", *self.drive(disk))
