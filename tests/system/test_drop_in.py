@@ -251,10 +251,9 @@ class Daemonized(DropInTest):
         self.addCleanup(self.end, daemon)
         return daemon
 
-    @staticmethod
-    def end(daemon):
+    def end(self, daemon):
         if procfs.alive(daemon.pid):
-            os.kill(daemon.pid, signal.SIGKILL)
+            self.kill(daemon.pid)
         daemon.wait_gone()
 
     def test_it_runs_under_locks_when_the_command_returns(self):
