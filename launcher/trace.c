@@ -16,9 +16,11 @@
 #include "base/file.h"
 #include "base/process.h"
 
-#define TEXT_MAX    65536
-#define TRIED_START "# tried "
-#define TRIED_MAX   900 /* QEMU reads lines of 1,023 bytes */
+#define TEXT_MAX      65536
+#define ARGUMENTS_MAX (4 << 20)
+#define GIVEN         "/dev/fd/"
+#define TRIED_START   "# tried "
+#define TRIED_MAX     900 /* QEMU reads lines of 1,023 bytes */
 
 void trace_finish(struct trace *trace)
 {
@@ -28,15 +30,18 @@ void trace_finish(struct trace *trace)
 	*trace = (struct trace)TRACE_INIT;
 }
 
+static int line_of(pid_t pid, uint64_t start, struct str *out)
+{
+	str_printf(out, "# vmlatch %d %" PRIu64 "\n", pid, start);
+	return out->failed ? -ENOMEM : 0;
+}
+
 static int owner_line(struct str *out)
 {
 	uint64_t start;
 	int ret = process_start_time(getpid(), &start);
 
-	if (ret < 0)
-		return ret;
-	str_printf(out, "# vmlatch %d %" PRIu64 "\n", getpid(), start);
-	return out->failed ? -ENOMEM : 0;
+	return ret < 0 ? ret : line_of(getpid(), start, out);
 }
 
 int trace_text(const char *binary, struct str *out)
@@ -136,4 +141,54 @@ int trace_add(struct trace *trace, const char *binary, struct error *err)
 	if (ret < 0)
 		return error_set(err, ret, "note what is executed: %s", strerror(-ret));
 	return 0;
+}
+
+/* Is the memfd that QEMU @pid was given as @path the one that @line names as its own? */
+static bool names(pid_t pid, const char *path, const char *line)
+{
+	_cleanup_(freep) char *text = NULL;
+	char own[64];
+	int ret;
+
+	snprintf(own, sizeof(own), "/proc/%d/fd/%d", pid, atoi(path + strlen(GIVEN)));
+	ret = file_read_at(AT_FDCWD, own, 0, TEXT_MAX, &text, NULL);
+	if (ret == -EACCES || ret == -EPERM)
+		return true; /* it may be */
+	return ret == 0 && strstr(text, line);
+}
+
+/* Has this process "-readconfig /dev/fd/N" among its arguments, and N is it? */
+static bool uses(pid_t pid, const char *line)
+{
+	_cleanup_(freep) char *words = NULL;
+	const char *word, *next;
+	char path[32];
+	size_t len;
+
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
+	if (file_read_at(AT_FDCWD, path, 0, ARGUMENTS_MAX, &words, &len) < 0)
+		return false;
+	for (word = words; word < words + len; word = next) {
+		next = word + strlen(word) + 1;
+		if (strcmp(word, "-readconfig") == 0 && next < words + len &&
+			str_starts(next, GIVEN) && names(pid, next, line))
+			return true;
+	}
+	return false;
+}
+
+bool trace_is_used(pid_t pid, uint64_t start_time)
+{
+	_cleanup_(str_finish) struct str line = { 0 };
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+	bool found = false;
+
+	if (line_of(pid, start_time, &line) < 0 || !proc)
+		found = true; /* who cannot look must not let go */
+	while (proc && !found && (entry = readdir(proc)))
+		found = atoi(entry->d_name) > 0 && uses(atoi(entry->d_name), line.text);
+	if (proc)
+		closedir(proc);
+	return found;
 }

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
 
 #include "base/error.h"
 #include "base/str.h"
@@ -40,3 +42,10 @@ int trace_add(struct trace *trace, const char *binary, struct error *err);
 
 /* The lines for a new one. */
 int trace_text(const char *binary, struct str *out);
+
+/*
+ * Is there a process that has the monitor configuration of this one among its
+ * arguments, as QEMU has and a script that will start it? Helpers, which inherit
+ * no more than the descriptor, are not meant. True, too, if that cannot be told.
+ */
+bool trace_is_used(pid_t pid, uint64_t start_time);

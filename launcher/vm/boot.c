@@ -104,29 +104,10 @@ static void on_child_news(uv_poll_t *poll, int status, int events)
 	}
 }
 
-static void on_child_death(uv_poll_t *poll, int status, int events)
+void boot_hear_last_words(struct vm *vm)
 {
-	struct vm *vm = poll->data;
-
-	(void)status;
-	(void)events;
-	/* its last words may still lie in the socket */
 	if (vm->child.socket >= 0)
 		on_child_news(&vm->child_news, 0, UV_READABLE);
-	if (daemon_is_end(vm))
-		vm_post(vm, SUP_EV_EXITED);
-}
-
-int boot_watch_death(struct vm *vm)
-{
-	int ret;
-
-	if (vm->death)
-		uv_poll_stop(vm->death);
-	vm->death = vm->death ? &vm->daemon.death : &vm->child_death;
-	vm->death->data = vm;
-	ret = uv_poll_init(&vm->loop, vm->death, vm->child.pidfd);
-	return ret ? ret : uv_poll_start(vm->death, UV_READABLE, on_child_death);
 }
 
 void boot_fail(struct vm *vm, const struct error *err)
@@ -144,7 +125,7 @@ int boot_watch(struct vm *vm, struct error *err)
 	if (ret == 0)
 		ret = uv_poll_start(&vm->child_news, UV_READABLE, on_child_news);
 	if (ret == 0)
-		ret = boot_watch_death(vm);
+		ret = daemon_watch(vm);
 	if (ret < 0)
 		return error_set(err, ret, "watch QEMU: %s", uv_strerror(ret));
 	return 0;

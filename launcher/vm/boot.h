@@ -8,8 +8,8 @@
 /* Listen to the child and to its death. 0 or -errno with a sentence. */
 int boot_watch(struct vm *vm, struct error *err);
 
-/* The same for its death, once vm->child is another process. 0 or -errno. */
-int boot_watch_death(struct vm *vm);
+/* The child is dead: what it said last may still lie in the socket. */
+void boot_hear_last_words(struct vm *vm);
 
 /* A start that cannot go on, whatever QEMU itself says. */
 void boot_fail(struct vm *vm, const struct error *err);

@@ -8,12 +8,16 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/log.h"
 #include "base/process.h"
+#include "launcher/trace.h"
 #include "launcher/vm/boot.h"
 #include "launcher/vm/ending.h"
 #include "launcher/vm/locks.h"
 #include "launcher/vm/monitor.h"
+
+#define LOOK_MS 1000
+
+static void on_look(uv_timer_t *timer);
 
 /* Who has sent what waits there, without taking it away; 0: nobody ever will; or -errno. */
 static pid_t sender_peek(int fd)
@@ -52,13 +56,99 @@ static bool has_hung_up(int fd)
 	return poll(&end, 1, 0) < 0 || end.revents;
 }
 
+static bool is_starter(const struct vm *vm)
+{
+	return vm->child.pid == vm->daemon.starter.pid;
+}
+
+/* Takes @pidfd over. */
+static void become(struct vm *vm, pid_t pid, uint64_t start_time, int pidfd)
+{
+	if (vm->child.pidfd != vm->daemon.starter.pidfd)
+		close(vm->child.pidfd);
+	vm->child.pid = vm->state.qemu.pid = pid;
+	vm->child.start_time = vm->state.qemu.start_time = start_time;
+	vm->child.pidfd = pidfd;
+	vm_save_state(vm);
+	locks_set_process(vm);
+}
+
+/* Nobody that we know of lives. Who has QEMU's monitor on its command line is, or will be, QEMU. */
+static void end_unless_somebody_is_left(struct vm *vm)
+{
+	static const char why[] = "who was started has ended, but has left a QEMU behind that has "
+				  "not answered: its locks stay until that has ended, too";
+
+	if (vm->admitted && trace_is_used(vm->daemon.starter.pid, vm->daemon.starter.start_time)) {
+		vm_set_text(&vm->state.held_because, why);
+		vm_save_state(vm);
+		uv_timer_start(&vm->daemon.look, on_look, LOOK_MS, 0);
+		return;
+	}
+	vm_set_text(&vm->state.held_because, NULL);
+	vm_post(vm, SUP_EV_EXITED);
+}
+
+static void on_look(uv_timer_t *timer)
+{
+	struct vm *vm = timer->data;
+
+	if (!vm->daemon.known)
+		end_unless_somebody_is_left(vm);
+}
+
+static void on_starter_death(uv_poll_t *poll, int status, int events)
+{
+	struct vm *vm = poll->data;
+
+	(void)status;
+	(void)events;
+	uv_poll_stop(poll);
+	boot_hear_last_words(vm);
+	vm->daemon.starter_gone = true;
+	if (vm->daemon.known && is_starter(vm))
+		vm_post(vm, SUP_EV_EXITED);
+	else if (!vm->daemon.known && vm->daemon.fd >= 0)
+		uv_timer_start(
+			&vm->daemon.look, on_look, LOOK_MS, 0); /* it will speak, or hang up */
+	else if (!vm->daemon.known)
+		end_unless_somebody_is_left(vm);
+}
+
+/* A script that has not become QEMU but started it may start another one. */
+static void on_daemon_death(uv_poll_t *poll, int status, int events)
+{
+	struct vm *vm = poll->data;
+
+	(void)status;
+	(void)events;
+	uv_poll_stop(poll);
+	uv_close((uv_handle_t *)poll, NULL);
+	vm->daemon.watched = false;
+	if (vm->plan->daemonizes) {
+		vm_post(vm, SUP_EV_EXITED);
+		return;
+	}
+	vm->daemon.known = false;
+	if (vm->daemon.starter_gone) {
+		end_unless_somebody_is_left(vm);
+	} else if (!vm->state.frozen) {
+		become(vm, vm->daemon.starter.pid, vm->daemon.starter.start_time,
+			vm->daemon.starter.pidfd);
+		monitor_retry(vm);
+	}
+}
+
 /* As long as its connection stands the number is its own. */
 static int know(struct vm *vm, pid_t pid, int fd)
 {
-	_cleanup_(closep) int pidfd = pidfd_open_cloexec(pid);
+	_cleanup_(closep) int pidfd = -1;
 	uint64_t start;
 	int ret;
 
+	if (pid == vm->daemon.starter.pid)
+		return 0;
+	pidfd = pidfd_open_cloexec(pid);
 	if (pidfd < 0)
 		return pidfd;
 	ret = process_start_time(pid, &start);
@@ -66,18 +156,20 @@ static int know(struct vm *vm, pid_t pid, int fd)
 		return ret;
 	if (has_hung_up(fd))
 		return -ESRCH;
-	close(vm->child.pidfd);
-	vm->child.pid = vm->state.qemu.pid = pid;
-	vm->child.start_time = vm->state.qemu.start_time = start;
-	vm->child.pidfd = take_fd(&pidfd);
-	return boot_watch_death(vm);
+	become(vm, pid, start, take_fd(&pidfd));
+	vm->daemon.death.data = vm;
+	vm->daemon.watched = true;
+	ret = uv_poll_init(&vm->loop, &vm->daemon.death, vm->child.pidfd);
+	return ret ? ret : uv_poll_start(&vm->daemon.death, UV_READABLE, on_daemon_death);
 }
 
-/* Nobody listens to the monitor any more, so nobody of them lives. */
+/* Nobody listens to the monitor any more, or whoever did has let go of us unheard. */
 static void on_gone(struct vm *vm)
 {
 	if (vm->daemon.starter_gone)
-		vm_post(vm, SUP_EV_EXITED);
+		end_unless_somebody_is_left(vm);
+	else
+		monitor_retry(vm);
 }
 
 static void on_word(uv_poll_t *poll, int status, int events)
@@ -104,8 +196,7 @@ static void on_word(uv_poll_t *poll, int status, int events)
 	}
 	if (ret == 0) {
 		vm->daemon.known = true;
-		vm_save_state(vm);
-		locks_set_process(vm);
+		vm_set_text(&vm->state.held_because, NULL);
 		ret = monitor_use(vm, take_fd(&fd), &err);
 	} else {
 		error_set(&err, ret, "QEMU's process cannot be told: %s", strerror(-ret));
@@ -115,7 +206,7 @@ static void on_word(uv_poll_t *poll, int status, int events)
 		return;
 	}
 	if (vm->sup == SUP_ENDING) /* who asked for it could not be heard before */
-		ending_forward(vm);
+		(vm->exit_status || vm->end.killed ? ending_kill : ending_forward)(vm);
 }
 
 int daemon_await(struct vm *vm, int fd, struct error *err)
@@ -132,12 +223,21 @@ int daemon_await(struct vm *vm, int fd, struct error *err)
 	return 0;
 }
 
-bool daemon_is_end(struct vm *vm)
+int daemon_watch(struct vm *vm)
 {
-	/* without a connection it has not become QEMU, or nobody listens any more */
-	if (!vm->plan->daemonizes || vm->daemon.known || vm->daemon.fd < 0)
-		return true;
-	vm->daemon.starter_gone = true;
-	uv_poll_stop(vm->death);
-	return false;
+	int ret;
+
+	vm->daemon.starter = vm->child;
+	vm->child_death.data = vm->daemon.look.data = vm;
+	uv_timer_init(&vm->loop, &vm->daemon.look);
+	ret = uv_poll_init(&vm->loop, &vm->child_death, vm->child.pidfd);
+	return ret ? ret : uv_poll_start(&vm->child_death, UV_READABLE, on_starter_death);
+}
+
+void daemon_watch_stop(struct vm *vm)
+{
+	uv_poll_stop(&vm->child_death);
+	uv_timer_stop(&vm->daemon.look);
+	if (vm->daemon.watched)
+		uv_poll_stop(&vm->daemon.death);
 }

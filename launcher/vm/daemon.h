@@ -4,10 +4,19 @@
 #include "launcher/vm/vm.h"
 
 /*
- * -daemonize: QEMU forks twice, the started process leaves with its status, and
- * what goes on is a process that nobody knows. It is the one that answers on the
- * monitor: the kernel says who has sent the greeting.
+ * QEMU may be another process than the one that was started: with -daemonize it
+ * forks twice, and the started one leaves with its status; or that was a script,
+ * which has QEMU as a child. QEMU is the process that answers on the monitor: the
+ * kernel says who has sent the greeting. Until then, and after the end of one that
+ * a script may replace, it is the started process as far as we know.
+ *
+ * The end is when both are dead; a script's only when nobody is left that was given
+ * the monitor, since a script may leave its QEMU behind.
  */
+
+/* Watch the started process, vm->child. 0 or -errno. */
+int daemon_watch(struct vm *vm);
+void daemon_watch_stop(struct vm *vm);
 
 /*
  * Wait for the first word on @fd, a connection to the monitor with SO_PASSCRED,
@@ -15,6 +24,3 @@
  * on. 0 or -errno with a sentence.
  */
 int daemon_await(struct vm *vm, int fd, struct error *err);
-
-/* The started process has gone. False: that is no end, QEMU has left it behind. */
-bool daemon_is_end(struct vm *vm);

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "launcher/exit_status.h"
+#include "launcher/vm/daemon.h"
 #include "launcher/vm/last_io.h"
 #include "launcher/vm/locks.h"
 #include "launcher/vm/monitor.h"
@@ -88,7 +89,7 @@ static void on_last_write_done(struct vm *vm)
 
 void ending_finish(struct vm *vm)
 {
-	uv_poll_stop(vm->death);
+	daemon_watch_stop(vm);
 	deadman_stop(&vm->deadman);
 	qmp_client_free(vm->monitor);
 	vm->monitor = NULL;
@@ -107,7 +108,7 @@ static int wait_status(const struct vm *vm, int *ret)
 			*ret = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 		return code;
 	}
-	if (waitid(P_PIDFD, vm->child.pidfd, &info, WEXITED) < 0)
+	if (waitid(P_PIDFD, vm->daemon.starter.pidfd, &info, WEXITED) < 0)
 		return -errno;
 	*ret = info.si_code == CLD_EXITED ? info.si_status : -info.si_status;
 	return 0;

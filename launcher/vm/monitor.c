@@ -208,7 +208,7 @@ static void on_patience_over(uv_timer_t *timer)
 	struct vm *vm = timer->data;
 	struct error err = { 0 };
 
-	if (vm->monitor || qemu_is_dead(vm))
+	if (vm->monitor || vm->daemon.fd >= 0 || qemu_is_dead(vm))
 		return;
 	if (!vm->monitor_ready)
 		log_warning("QEMU's monitor has not answered: trying once more");
@@ -219,6 +219,11 @@ static void on_patience_over(uv_timer_t *timer)
 		return;
 	vm_pin(vm, "QEMU lives, but its monitor cannot be reached any more");
 	vm_post(vm, SUP_EV_BLIND);
+}
+
+void monitor_retry(struct vm *vm)
+{
+	uv_timer_start(&vm->patience, on_patience_over, DEATH_PATIENCE_MS, 0);
 }
 
 static void on_closed(void *data, const char *reason)
@@ -233,7 +238,7 @@ static void on_closed(void *data, const char *reason)
 	/* at once, but told only if QEMU does not turn out to be dead, which closes it too */
 	if (vm->monitor_ready && !vm->shutdown_seen)
 		vm->broken_untold |= vm_pin_quietly(vm, MONITOR_BROKE);
-	uv_timer_start(&vm->patience, on_patience_over, DEATH_PATIENCE_MS, 0);
+	monitor_retry(vm);
 }
 
 static const struct qmp_client_ops monitor_ops = {
@@ -267,7 +272,7 @@ int monitor_connect(struct vm *vm, struct error *err)
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0 ||
 		connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		return error_set(err, -errno, "connect to QEMU's monitor: %s", strerror(errno));
-	if (vm->plan->daemonizes && !vm->daemon.known)
+	if (!vm->daemon.known)
 		return daemon_await(vm, take_fd(&fd), err);
 	return monitor_use(vm, take_fd(&fd), err);
 }

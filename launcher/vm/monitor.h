@@ -17,6 +17,9 @@ int monitor_connect(struct vm *vm, struct error *err);
 /* Talk over a @connection that stands; it is taken over. 0 or -errno with a sentence. */
 int monitor_use(struct vm *vm, int connection, struct error *err);
 
+/* The connection has gone, and QEMU has not, as it seems: connect again in a while. */
+void monitor_retry(struct vm *vm);
+
 /*
  * Ask QEMU. Without a connection @fn is called at once with -ENOTCONN.
  *

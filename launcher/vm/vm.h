@@ -80,13 +80,14 @@ struct vm {
 	bool admitted; /* it may have become QEMU */
 	bool settled;  /* in place: nothing of the user's is held any more */
 	struct {
+		struct spawn starter; /* who was started; QEMU (child) may be another */
 		uv_poll_t word, death;
+		uv_timer_t look; /* is there anybody left? */
 		int fd;
-		bool known; /* vm->child is the one that it has left behind */
-		bool starter_gone;
-	} daemon; /* -daemonize (daemon.c) */
+		bool known; /* vm->child is the one that answers */
+		bool watched, starter_gone;
+	} daemon; /* daemon.c */
 	uv_poll_t child_news, child_death, signals;
-	uv_poll_t *death; /* the one that watches vm->child */
 	int signal_fd;
 	struct tracer tracer;   /* of a frozen QEMU */
 	struct deadman deadman; /* of one that cannot be traced */

@@ -241,6 +241,98 @@ class TheRealOne(DropInTest):
                 self.wait_nobody()
 
 
+class AScriptThatForks(DropInTest):
+    """It stands behind the name, and has QEMU as a child."""
+    REAL = "/usr/bin/qemu-system-x86_64"
+
+    def behind(self, text, *words, **more):
+        """A VM by way of this script, and the disk."""
+        scripts = self.dir / "scripts"
+        scripts.mkdir()
+        self.script(f"scripts/{self.NAME}", text)
+        self.use_path(self.links, scripts, "/usr/bin", "/bin")
+        disk = self.guest("writer", writer="me")
+        vm = self.start("web", *self.drive(disk), *words, **more)
+        wait_for(lambda: f"it should run: {vm.err}{self.status('web')}",
+                 lambda: self.status("web").get("run_state") == "running")
+        self.addCleanup(self.kill_all, disk)
+        return vm, disk
+
+    def kill_all(self, disk):
+        for pid in procfs.with_environment(str(self.runtime)):
+            if procfs.exe(pid) == procfs.exe_of(QEMU):
+                self.kill(pid)
+        self.wait_free(disk)
+
+    def qemu_of(self, vm):
+        pid = self.status("web")["qemu"]["pid"]
+        self.assertNotEqual(pid, vm.pid)
+        self.assertEqual(procfs.exe(pid), procfs.exe_of(QEMU))
+        return pid
+
+    def assert_end(self, disk):
+        self.wait_free(disk)
+        self.wait_nobody()
+        self.assertEqual(self._left_in_runtime(), [])
+
+    def test_and_is_killed_leaves_its_qemu_locked(self):
+        vm, disk = self.behind(f'{self.REAL} "$@"')
+        qemu = self.qemu_of(vm)
+        vm.signal(signal.SIGKILL)
+        vm.wait_end()
+        self.wait_writing(disk)
+        self.refused(75, "other", *self.drive(disk))
+        self.does("pause", "web")
+        self.assert_free(disk)
+        self.does("resume", "web")
+        self.kill(qemu)
+        self.assert_end(disk)
+
+    def test_and_leaves_at_once(self):
+        vm, disk = self.behind(f'{self.REAL} "$@" & exit 5')
+        self.assertEqual(vm.wait_end(), 5)
+        self.assert_held(disk)
+        self.does("stop", "web")
+        self.assert_end(disk)
+
+    def test_and_has_a_status_of_its_own(self):
+        vm, disk = self.behind(f'{self.REAL} "$@"; exit 5')
+        self.does("stop", "web")
+        self.assertEqual(vm.wait_end(), 5)
+        self.assert_end(disk)
+        process = self.spawn([VMLATCH, "run", "--name", "web", "--", self.dir / "scripts" / self.NAME,
+                              *MACHINE, *self.drive(disk)])
+        wait_for("it does not run", lambda: self.status("web").get("run_state") == "running")
+        self.does("stop", "web")
+        self.assertEqual(process.wait(20), 5)
+
+    def test_and_starts_another_keeps_the_locks_between_the_two(self):
+        vm, disk = self.behind(f'{self.REAL} "$@"; sleep 1; {self.REAL} "$@"')
+        first = self.qemu_of(vm)
+        self.kill(first)
+        self.assert_held(disk)
+        wait_for("there is no second one",
+                 lambda: self.status("web").get("qemu", {}).get("pid") not in (first, vm.pid))
+        wait_for("it is not known to wait", lambda: self.status("web")["run_state"] == "prelaunch")
+        self.does("resume", "web")
+        self.wait_writing(disk)
+        self.assert_held(disk)
+        vm.signal(signal.SIGKILL)
+        self.kill(self.qemu_of(vm))
+        self.assert_end(disk)
+
+    def test_with_a_helper_in_its_back_ends_with_qemu(self):
+        vm, disk = self.behind(f'sleep 1000 & echo $! > {self.dir}/helper; exec {self.REAL} "$@"')
+        helper = int((self.dir / "helper").read_text(encoding="ascii"))
+        self.addCleanup(self.kill, helper)
+        vm.signal(signal.SIGKILL)
+        self.assert_end(disk)
+        vm = self.start("web", *self.drive(disk), "-device", "no-such-device")
+        self.assertEqual(vm.wait_end(), 1)
+        self.addCleanup(self.kill, int((self.dir / "helper").read_text(encoding="ascii")))
+        self.assert_end(disk)
+
+
 class Daemonized(DropInTest):
     def daemon(self, name, *words, **more):
         """Returns when the command has."""
