@@ -48,7 +48,7 @@ int drop_in(char **argv)
 	struct error err = { 0 };
 	int ret;
 
-	ret = trace_find(&trace, &err);
+	ret = trace_find(argv, &trace, &err);
 	if (ret == 0 && trace.locked) {
 		ret = options_of_drop_in(argv, &preparation.options, &err);
 		if (ret == 0)

@@ -53,44 +53,83 @@ int trace_text(const char *binary, struct str *out)
 	return out->failed ? -ENOMEM : ret;
 }
 
-/* What the lines of ours say; 1: they are of another process. */
-static int understand(struct trace *trace, char *text)
+/* A program that goes on by another one, which it may start in a process of its own. */
+static bool is_script(const char *path)
 {
-	_cleanup_(str_finish) struct str owner = { 0 };
-	char *line, *rest = text;
-	int ret = owner_line(&owner);
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	char start[2];
 
-	if (ret < 0)
-		return ret;
-	if (!strstr(text, owner.text))
-		return 1;
+	return fd >= 0 && fd_read_all(fd, start, sizeof(start)) == 2 && memcmp(start, "#!", 2) == 0;
+}
+
+static bool is_known(const struct trace *trace, const char *path)
+{
+	size_t i;
+
+	for (i = 0; i < trace->tried.n; i++) {
+		if (strcmp(trace->tried.items[i], path) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int understand(struct trace *trace, char *text, bool ours)
+{
+	char *line, *rest = text;
+	int ret = 0;
+
 	while (ret == 0 && (line = strsep(&rest, "\n"))) {
-		if (str_starts(line, TRIED_START))
-			ret = strv_add(&trace->tried, line + strlen(TRIED_START));
+		if (!str_starts(line, TRIED_START))
+			continue;
+		line += strlen(TRIED_START);
+		if (!is_known(trace, line) && (ours || is_script(line)))
+			ret = strv_add(&trace->tried, line);
 	}
 	return ret;
 }
 
-/* By a description of its own: QEMU's would be at the end of the file. */
-static int try_fd(struct trace *trace, int number, bool locked)
+/* Has who it belongs to handed it on to us, as QEMU's? */
+static bool is_handed_on(char **argv, int number)
 {
+	char given[32];
+
+	snprintf(given, sizeof(given), GIVEN "%d", number);
+	for (; argv[0]; argv++) {
+		if (strcmp(argv[0], "-readconfig") == 0 && argv[1] && strcmp(argv[1], given) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* By a description of its own: QEMU's would be at the end of the file. */
+static int try_fd(struct trace *trace, char **argv, int number, bool monitor)
+{
+	_cleanup_(str_finish) struct str owner = { 0 };
 	_cleanup_(freep) char *text = NULL;
+	bool handed_on = monitor && is_handed_on(argv, number);
 	char path[64];
+	bool ours;
 	int ret;
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", number);
 	ret = file_read_at(AT_FDCWD, path, 0, TEXT_MAX, &text, NULL);
 	if (ret == 0)
-		ret = understand(trace, text);
-	if (ret != 0)
-		return ret == 1 ? 0 : ret;
-	trace->locked |= locked;
+		ret = owner_line(&owner);
+	if (ret < 0)
+		return ret;
+	ours = handed_on || strstr(text, owner.text);
+	ret = understand(trace, text, ours);
+	if (ret < 0 || !ours)
+		return ret;
+	trace->locked |= handed_on;
+	if (trace->fd >= 0)
+		return 0;
 	trace->fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
 	return trace->fd < 0 ? -errno : 0;
 }
 
-/* 0, and trace->fd stays -1 if it is none of ours. */
-static int look_at(struct trace *trace, int dir, const char *name)
+/* 0, also if it is none of ours. */
+static int look_at(struct trace *trace, char **argv, int dir, const char *name)
 {
 	static const char only[] = "/memfd:" TRACE_ONLY " (deleted)";
 	static const char monitor[] = "/memfd:" TRACE_MONITOR " (deleted)";
@@ -102,7 +141,7 @@ static int look_at(struct trace *trace, int dir, const char *name)
 	target[len] = '\0';
 	if (strcmp(target, monitor) != 0 && strcmp(target, only) != 0)
 		return 0;
-	return try_fd(trace, atoi(name), strcmp(target, monitor) == 0);
+	return try_fd(trace, argv, atoi(name), strcmp(target, monitor) == 0);
 }
 
 static int find_failed(int code, struct error *err)
@@ -111,7 +150,7 @@ static int find_failed(int code, struct error *err)
 		err, code, "look for an earlier vmlatch in this process: %s", strerror(-code));
 }
 
-int trace_find(struct trace *trace, struct error *err)
+int trace_find(char **argv, struct trace *trace, struct error *err)
 {
 	DIR *listing = opendir("/proc/self/fd");
 	struct dirent *entry;
@@ -119,8 +158,8 @@ int trace_find(struct trace *trace, struct error *err)
 
 	if (!listing)
 		return find_failed(-errno, err);
-	while (ret == 0 && trace->fd < 0 && (entry = readdir(listing)))
-		ret = look_at(trace, dirfd(listing), entry->d_name);
+	while (ret == 0 && (entry = readdir(listing)))
+		ret = look_at(trace, argv, dirfd(listing), entry->d_name);
 	closedir(listing);
 	return ret < 0 ? find_failed(ret, err) : 0;
 }

@@ -15,9 +15,11 @@
  * refused for the locks that it holds itself.
  *
  * It is a memfd that the process keeps over its execs, found by its name. QEMU's
- * own monitor configuration is one (it has comments); for a call that starts no
- * VM there is one that is nothing else. A line "# vmlatch PID START" says whose it is:
- * a helper that QEMU starts inherits it too, and is not meant.
+ * own monitor configuration is one (it has comments): who has that among his arguments
+ * has been handed on a VM that is locked. For a call that starts no VM there is one that
+ * is nothing else. A line "# vmlatch PID START" says whose it is: helpers that QEMU starts
+ * inherit it too, and are not meant. But a script may go on in a process of its own, so
+ * scripts are passed over by all who inherit.
  */
 #define TRACE_MONITOR "vmlatch-monitor" /* QEMU has its locks */
 #define TRACE_ONLY    "vmlatch-trace"
@@ -34,7 +36,7 @@ struct trace {
 void trace_finish(struct trace *trace); /* closes */
 
 /* What is there of this very process. 0 or -errno with a sentence. */
-int trace_find(struct trace *trace, struct error *err);
+int trace_find(char **argv, struct trace *trace, struct error *err);
 
 /* Note that @binary will be executed, in what is there or in a new one. 0 or -errno with a
  * sentence. */

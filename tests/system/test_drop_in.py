@@ -258,6 +258,10 @@ class AScriptThatForks(DropInTest):
         self.addCleanup(self.kill_all, disk)
         return vm, disk
 
+    def at_most(self, number):
+        """Lines of a script that ends one that calls itself for ever."""
+        return f'echo >>{self.dir}/count; [ $(wc -l <{self.dir}/count) -le {number} ] || exit 99\n'
+
     def kill_all(self, disk):
         for pid in procfs.with_environment(str(self.runtime)):
             if procfs.exe(pid) == procfs.exe_of(QEMU):
@@ -320,6 +324,46 @@ class AScriptThatForks(DropInTest):
         vm.signal(signal.SIGKILL)
         self.kill(self.qemu_of(vm))
         self.assert_end(disk)
+
+    def test_and_calls_vmlatch_again_is_locked_once(self):
+        # a name that leads back to us, in a process of its own: by path, and to ask for the version
+        link = self.links / self.NAME
+        vm, disk = self.behind(f'{self.at_most(20)}{link} --version >{self.dir}/said; {link} "$@"')
+        self.assert_says("QEMU emulator version", (self.dir / "said").read_text())
+        self.qemu_of(vm)
+        self.assertEqual(len(self.json("list")), 1)
+        vm.signal(signal.SIGKILL)
+        self.refused(75, "other", *self.drive(disk))
+        self.does("stop", "web")
+        self.assert_end(disk)
+
+    def test_and_stands_before_vmlatch_is_left_behind(self):
+        scripts = self.dir / "scripts"
+        scripts.mkdir()
+        self.script(f"scripts/{self.NAME}", f'{self.at_most(20)}{self.links}/{self.NAME} "$@"')
+        self.use_path(scripts, self.links, "/usr/bin", "/bin")
+        result = self.call("--version")
+        self.assert_says("QEMU emulator version", result.out)
+        self.assertEqual((result.status, len((self.dir / "count").read_text())), (0, 2))
+        vm = self.start("web", *self.drive(self.guest("halt")))
+        wait_for(lambda: f"it should run: {vm.err}", lambda: self.status("web").get("run_state") == "running")
+        self.does("stop", "web")
+        self.assertEqual(vm.wait_end(), 0)
+
+    def test_may_start_other_vms(self):
+        other, held = self.guest("halt", "other.img"), self.guest("halt", "held.img")
+        self.running("first", *self.drive(held))
+        words = " ".join([*MACHINE, "-name", "other"])
+        vm, disk = self.behind(
+            f'{self.links}/{self.NAME} {words} -hda {held}; echo $? >{self.dir}/status; '
+            f'{self.links}/{self.NAME} {words} -hda {other} & exec {self.REAL} "$@"')
+        wait_for("it should run", lambda: self.status("other").get("run_state") == "running")
+        self.assertEqual((self.dir / "status").read_text(), "75\n")
+        self.assert_held(other)
+        vm.signal(signal.SIGKILL)
+        self.wait_free(disk)
+        self.assert_held(other)
+        self.does("stop", "other")
 
     def test_with_a_helper_in_its_back_ends_with_qemu(self):
         vm, disk = self.behind(f'sleep 1000 & echo $! > {self.dir}/helper; exec {self.REAL} "$@"')

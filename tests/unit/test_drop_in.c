@@ -170,12 +170,14 @@ static void the_configured_one_is_a_program_or_a_directory(void **state)
 	assert_null(found);
 }
 
+static char *no_arguments[] = { "qemu", NULL };
+
 /* As it is after an exec: the trace is found by its name. */
 static void leave_trace(const char *binary)
 {
 	_cleanup_(trace_finish) struct trace trace = TRACE_INIT;
 
-	assert_int_equal(trace_find(&trace, NULL), 0);
+	assert_int_equal(trace_find(no_arguments, &trace, NULL), 0);
 	assert_int_equal(trace_add(&trace, binary, NULL), 0);
 	if (trace.fd >= 0) /* kept */
 		assert_true(dup(trace.fd) >= 0);
@@ -203,7 +205,7 @@ static void a_trace_says_what_was_executed(void **state)
 	(void)state;
 	leave_trace("/a/qemu");
 	leave_trace("/b/qemu");
-	assert_int_equal(trace_find(&trace, NULL), 0);
+	assert_int_equal(trace_find(no_arguments, &trace, NULL), 0);
 	assert_true(trace.fd >= 0);
 	assert_false(trace.locked);
 	assert_int_equal(trace.tried.n, 2);
@@ -223,26 +225,84 @@ static void a_trace_of_another_process_is_not_meant(void **state)
 	if (pid == 0) {
 		struct trace trace = TRACE_INIT;
 
-		_exit(trace_find(&trace, NULL) || trace.fd >= 0 || trace.tried.n);
+		_exit(trace_find(no_arguments, &trace, NULL) || trace.fd >= 0 || trace.tried.n);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
 	close_traces();
 }
 
-static void a_monitor_of_ours_means_that_it_is_locked(void **state)
+/* The monitor's configuration, as it is inherited. */
+static int leave_monitor(const char *binary)
 {
 	_cleanup_(str_finish) struct str text = { 0 };
-	_cleanup_(trace_finish) struct trace trace = TRACE_INIT;
 	int fd = memfd_create(TRACE_MONITOR, 0);
 
-	(void)state;
-	assert_int_equal(trace_text("/a/qemu", &text), 0);
+	assert_int_equal(trace_text(binary, &text), 0);
 	str_append(&text, "[chardev \"vmlatch\"]\n");
 	assert_int_equal(fd_write_all(fd, text.text, text.len), 0);
-	assert_int_equal(trace_find(&trace, NULL), 0);
+	return fd;
+}
+
+static void a_monitor_that_is_handed_on_means_that_it_is_locked(void **state)
+{
+	_cleanup_(trace_finish) struct trace trace = TRACE_INIT;
+	int fd = leave_monitor("/a/qemu");
+	char given[32];
+	char *argv[] = { "qemu", "-S", "-readconfig", given, NULL };
+	int status;
+	pid_t pid;
+
+	(void)state;
+	snprintf(given, sizeof(given), "/dev/fd/%d", fd);
+	assert_int_equal(trace_find(argv, &trace, NULL), 0);
 	assert_true(trace.locked);
 	assert_int_equal(trace.tried.n, 1);
+	pid = fork();
+	if (pid == 0) { /* a script's child */
+		struct trace its = TRACE_INIT;
+
+		_exit(trace_find(argv, &its, NULL) || !its.locked || its.tried.n != 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	close_traces();
+}
+
+static void a_monitor_that_is_not_handed_on_locks_nothing(void **state)
+{
+	_cleanup_(trace_finish) struct trace trace = TRACE_INIT;
+	char *argv[] = { "qemu", "-readconfig", "/dev/fd/0", NULL };
+
+	(void)state;
+	leave_monitor("/a/qemu");
+	assert_int_equal(trace_find(argv, &trace, NULL), 0);
+	assert_false(trace.locked);
+	assert_int_equal(trace.tried.n, 1);
+	close_traces();
+}
+
+static void scripts_are_passed_over_by_other_processes_too(void **state)
+{
+	char script[] = "/tmp/test_drop_in_XXXXXX";
+	int fd = mkstemp(script), status;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(fd_write_all(fd, "#!/bin/sh\n", 10), 0);
+	close(fd);
+	leave_trace("/proc/self/exe");
+	leave_trace(script);
+	pid = fork();
+	if (pid == 0) {
+		struct trace its = TRACE_INIT;
+
+		_exit(trace_find(no_arguments, &its, NULL) || its.locked || its.fd >= 0 ||
+			its.tried.n != 1 || strcmp(its.tried.items[0], script) != 0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	unlink(script);
 	close_traces();
 }
 
@@ -253,7 +313,7 @@ static void a_monitor_without_our_words_is_somebody_elses(void **state)
 
 	(void)state;
 	assert_int_equal(fd_write_all(fd, "# tried /a\n", 11), 0);
-	assert_int_equal(trace_find(&trace, NULL), 0);
+	assert_int_equal(trace_find(no_arguments, &trace, NULL), 0);
 	assert_false(trace.locked);
 	assert_int_equal(trace.tried.n, 0);
 	close_traces();
@@ -301,7 +361,9 @@ int main(void)
 		TEST(libvirts_lock_manager_is_noticed),
 		TEST(a_trace_says_what_was_executed),
 		TEST(a_trace_of_another_process_is_not_meant),
-		TEST(a_monitor_of_ours_means_that_it_is_locked),
+		TEST(a_monitor_that_is_handed_on_means_that_it_is_locked),
+		TEST(a_monitor_that_is_not_handed_on_locks_nothing),
+		TEST(scripts_are_passed_over_by_other_processes_too),
 		TEST(a_monitor_without_our_words_is_somebody_elses),
 	};
 
