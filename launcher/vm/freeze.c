@@ -5,7 +5,11 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/process.h"
 #include "launcher/vm/monitor.h"
+
+/* How long a QEMU may run on that somebody has sent SIGCONT. */
+#define LOOK_MS 20
 
 static void stop_now(struct vm *vm)
 {
@@ -15,15 +19,34 @@ static void stop_now(struct vm *vm)
 		log_error("cannot freeze QEMU (pid %d): %s", vm->child.pid, strerror(-ret));
 }
 
+/* Whose parent we are not: nobody tells us of a SIGCONT. */
+static void on_look(uv_timer_t *timer)
+{
+	struct vm *vm = timer->data;
+
+	if (!vm->state.frozen || tracer_holds(&vm->tracer))
+		uv_timer_stop(timer);
+	else if (!process_is_stopped(vm->child.pid))
+		stop_now(vm);
+}
+
+static bool is_our_child(const struct vm *vm)
+{
+	return !vm->plan->in_place && vm->child.pid == vm->daemon.starter.pid;
+}
+
 /*
  * What ptrace would do is done as well as it can be: its parent hears of every
- * SIGCONT (freeze_look()), and a process of ours stands by to kill it. Said once: a
- * shell's "fg" and every further RESUME freeze it again.
+ * SIGCONT (freeze_look()), who is not looks for it, and a process of ours stands by to kill it.
+ * Said once: a shell's "fg" and every further RESUME freeze it again.
  */
 static void do_without_tracing(struct vm *vm, int code)
 {
 	int ret = deadman_start(&vm->deadman, vm->child.pidfd);
 
+	vm->freeze_look.data = vm;
+	if (!is_our_child(vm))
+		uv_timer_start(&vm->freeze_look, on_look, LOOK_MS, LOOK_MS);
 	if (!vm->untraced_told)
 		log_warning("QEMU (pid %d) cannot be traced (%s): it is stopped by SIGSTOP alone, "
 			    "and whoever sends SIGCONT lets it go on without its locks until it "

@@ -8,7 +8,8 @@
  * a guest that runs without its locks. QMP's 'stop' would flush old caches into a
  * disk that is somebody else's now. So it is right, too, that it does not outlive
  * its supervisor. Where it cannot be traced, SIGSTOP alone has to do, sent again
- * whenever SIGCONT has undone it, with another process to kill QEMU after us
+ * whenever SIGCONT has undone it (which is looked for 50 times a second where QEMU is
+ * no child of ours, so that nobody tells), with another process to kill QEMU after us
  * (deadman.h); a warning says so.
  */
 void freeze_qemu(struct vm *vm);

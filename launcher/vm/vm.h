@@ -92,6 +92,7 @@ struct vm {
 	struct tracer tracer;   /* of a frozen QEMU */
 	struct deadman deadman; /* of one that cannot be traced */
 	bool untraced_told;
+	uv_timer_t freeze_look; /* at one that is nobody's child of ours */
 	int monitor_listen_fd;
 
 	struct qmp_client *monitor; /* NULL: not connected */

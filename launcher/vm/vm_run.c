@@ -144,6 +144,7 @@ static int vm_start(struct vm *vm, struct error *err)
 	uv_timer_init(&vm->loop, &vm->tidy_timer);
 	uv_timer_init(&vm->loop, &vm->save_timer);
 	uv_timer_init(&vm->loop, &vm->lock_deadline);
+	uv_timer_init(&vm->loop, &vm->freeze_look);
 	service_start(vm, vm->plan->notify);
 	uv_unref((uv_handle_t *)&vm->tidy_timer);
 	vm->release_timer.data = vm->last_io_timer.data = vm->patience.data = vm;

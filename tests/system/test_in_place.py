@@ -9,7 +9,7 @@ import time
 import procfs
 from deadline import wait_for
 from in_place import InPlaceTest
-from ungated import UngatedTest
+from ungated import UngatedTest, forbid_ptrace
 from vmtest import MACHINE, QEMU, VMLATCH, main
 
 
@@ -206,6 +206,21 @@ class Freezing(InPlaceTest, UngatedTest):
         self.assert_says("in use", vm.log)
         vm.signal(signal.SIGKILL)
         self.assertEqual(vm.wait_end(), -signal.SIGKILL)
+
+    def test_that_cannot_be_traced_is_renewed_after_sigcont(self):
+        no_leaks = dict(self.environment, ASAN_OPTIONS="detect_leaks=0")  # it would use ptrace itself
+        vm = self.frozen(states="T", preexec=forbid_ptrace, env=no_leaks)
+        self.assert_says("cannot be traced", vm.log)
+        for _ in range(3):
+            vm.signal(signal.SIGCONT)
+            self.wait_threads(vm, "T")
+        self.assert_stands(vm, "T")
+        self.let_go()
+        self.does("resume", "--force-stale", "vm")
+        self.assert_runs(vm)
+        before = procfs.context_switches(vm.supervisor)
+        time.sleep(0.5)
+        self.assertLess(procfs.context_switches(vm.supervisor) - before, 10, "it looks on")
 
 
 if __name__ == "__main__":
