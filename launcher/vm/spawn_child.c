@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <stdnoreturn.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -161,6 +162,12 @@ static int send_descriptors(const struct child *child)
 	return 0;
 }
 
+static noreturn void leave_unsupervised(void)
+{
+	log_error("its supervisor has died: nothing was started");
+	_exit(EX_SOFTWARE);
+}
+
 /*
  * Wait for the supervisor's word; that it is to go is the end of it. It may have to
  * freeze QEMU, and Yama lets only ancestors and whom we name (ptrace(2), "ptrace_scope").
@@ -169,10 +176,8 @@ static void await_answer(const struct child *child)
 {
 	struct spawn_answer answer;
 
-	if (fd_read_all(child->socket, &answer, sizeof(answer)) != sizeof(answer)) {
-		log_error("its supervisor has died: nothing was started");
-		_exit(EX_SOFTWARE);
-	}
+	if (fd_read_all(child->socket, &answer, sizeof(answer)) != sizeof(answer))
+		leave_unsupervised();
 	if (!answer.admitted)
 		_exit(answer.status);
 	prctl(PR_SET_PTRACER, answer.supervisor, 0, 0, 0); /* EINVAL: there is no Yama */
@@ -259,7 +264,8 @@ void spawn_child(const struct spawn_plan *plan, int socket, pid_t supervisor)
 		error_set(&message.error, ret, "%s", strerror(-ret));
 	message.outcome = ret;
 	message.conflict = child.conflict;
-	if (fd_write_all(socket, &message, sizeof(message)) == 0)
-		await_answer(&child);
+	if (fd_write_all(socket, &message, sizeof(message)) < 0)
+		leave_unsupervised();
+	await_answer(&child);
 	_exit(message.error.status ? message.error.status : EX_OSERR);
 }

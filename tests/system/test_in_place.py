@@ -108,6 +108,18 @@ class TheProcess(InPlaceTest):
                 self.wait_nobody_but(holder)
                 self.assertFalse((self.runtime / "second").exists())
 
+    def test_whose_supervisor_died_while_it_waited_says_so(self):
+        disk = self.guest("halt")
+        holder = self.running("vm", *self.drive(disk))
+        waiting = self.start("second", *self.drive(disk), options=["--wait", "60"])
+        wait_for("it has no supervisor", lambda: self.status("second").get("lock_state") == "registered")
+        self.kill(self.status("second")["supervisor"]["pid"])
+        holder.signal(signal.SIGKILL)
+        self.assertEqual(waiting.wait_end(), 70)
+        self.assert_says("its supervisor has died: nothing was started", waiting.err)
+        self.assert_free(disk)
+        self.left_behind.add("second")
+
     def test_that_cannot_be_executed_is_126(self):
         disk = self.disk("a.raw")
         odd = self.dir / "odd"
