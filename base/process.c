@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
@@ -79,6 +80,20 @@ bool process_is_stopped(pid_t pid)
 	struct process_stat stat;
 
 	return stat_read(pid, &stat) == 0 && (stat.state == 'T' || stat.state == 't');
+}
+
+bool process_awaits_signal(pid_t pid, int signal)
+{
+	static const char key[] = "\nShdPnd:\t";
+	_cleanup_(freep) char *text = NULL;
+	const char *at;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	if (file_read_at(AT_FDCWD, path, 0, 65536, &text, NULL) < 0)
+		return false;
+	at = strstr(text, key);
+	return at && strtoull(at + sizeof(key) - 1, NULL, 16) & UINT64_C(1) << (signal - 1);
 }
 
 int process_is_alive(pid_t pid, uint64_t start_time)

@@ -25,6 +25,9 @@ int process_is_alive(pid_t pid, uint64_t start_time);
 /* Does it stand still, by SIGSTOP or the like, or in a debugger? (State T or t.) */
 bool process_is_stopped(pid_t pid);
 
+/* Has it been sent a signal that none of its threads could take yet? */
+bool process_awaits_signal(pid_t pid, int signal);
+
 /*
  * What ps shows of this process: its name and its arguments become "vmlatch: @title",
  * cut to the room that the arguments had.

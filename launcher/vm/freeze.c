@@ -8,8 +8,8 @@
 #include "base/process.h"
 #include "launcher/vm/monitor.h"
 
-/* How long a QEMU may run on that somebody has sent SIGCONT. */
-#define LOOK_MS 20
+#define LOOK_MS          500
+#define LOOK_UNTRACED_MS 20 /* so long may a QEMU run on that somebody has sent SIGCONT */
 
 static void stop_now(struct vm *vm)
 {
@@ -19,20 +19,46 @@ static void stop_now(struct vm *vm)
 		log_error("cannot freeze QEMU (pid %d): %s", vm->child.pid, strerror(-ret));
 }
 
+/* A stopped QEMU cannot hear that it is to end; a supervisor that is its parent is told itself. */
+static bool is_asked_to_end(const struct vm *vm)
+{
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
+	size_t i;
+
+	for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+		if (process_awaits_signal(vm->child.pid, signals[i]))
+			return true;
+	}
+	return false;
+}
+
 /* Whose parent we are not: nobody tells us of a SIGCONT. */
 static void on_look(uv_timer_t *timer)
 {
 	struct vm *vm = timer->data;
 
-	if (!vm->state.frozen || tracer_holds(&vm->tracer))
+	if (!vm->state.frozen || vm->sup == SUP_ENDING) {
 		uv_timer_stop(timer);
-	else if (!process_is_stopped(vm->child.pid))
+		return;
+	}
+	if (!tracer_holds(&vm->tracer) && !process_is_stopped(vm->child.pid))
 		stop_now(vm);
+	if (is_asked_to_end(vm)) {
+		log_notice("QEMU is frozen and has been sent a signal that ends it: it is killed");
+		vm_post(vm, SUP_EV_END_WANTED);
+	}
 }
 
 static bool is_our_child(const struct vm *vm)
 {
 	return !vm->plan->in_place && vm->child.pid == vm->daemon.starter.pid;
+}
+
+static void look_every(struct vm *vm, uint64_t ms)
+{
+	vm->freeze_look.data = vm;
+	if (!is_our_child(vm))
+		uv_timer_start(&vm->freeze_look, on_look, ms, ms);
 }
 
 /*
@@ -44,9 +70,7 @@ static void do_without_tracing(struct vm *vm, int code)
 {
 	int ret = deadman_start(&vm->deadman, vm->child.pidfd);
 
-	vm->freeze_look.data = vm;
-	if (!is_our_child(vm))
-		uv_timer_start(&vm->freeze_look, on_look, LOOK_MS, LOOK_MS);
+	look_every(vm, LOOK_UNTRACED_MS);
 	if (!vm->untraced_told)
 		log_warning("QEMU (pid %d) cannot be traced (%s): it is stopped by SIGSTOP alone, "
 			    "and whoever sends SIGCONT lets it go on without its locks until it "
@@ -64,6 +88,7 @@ void freeze_qemu(struct vm *vm)
 
 	stop_now(vm);
 	vm->state.frozen = true;
+	look_every(vm, LOOK_MS);
 	ret = tracer_hold(&vm->tracer, vm->child.pid);
 	if (ret < 0)
 		do_without_tracing(vm, ret);

@@ -11,6 +11,9 @@
  * whenever SIGCONT has undone it (which is looked for 50 times a second where QEMU is
  * no child of ours, so that nobody tells), with another process to kill QEMU after us
  * (deadman.h); a warning says so.
+ *
+ * A signal that is to end QEMU waits as long as that is frozen. In place it goes to
+ * QEMU and not to us, so it is looked for, and QEMU is killed.
  */
 void freeze_qemu(struct vm *vm);
 

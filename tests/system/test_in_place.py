@@ -219,6 +219,20 @@ class Freezing(InPlaceTest, UngatedTest):
         vm.signal(signal.SIGKILL)
         self.assertEqual(vm.wait_end(), -signal.SIGKILL)
 
+    def test_does_not_hide_that_it_is_to_end(self):
+        for states, preexec in (("t", None), ("T", forbid_ptrace)):
+            with self.subTest(states):
+                no_leaks = dict(self.environment, ASAN_OPTIONS="detect_leaks=0")
+                vm = self.frozen(states=states, preexec=preexec, env=no_leaks)
+                vm.signal(signal.SIGTERM)
+                self.assertEqual(vm.wait_end(), -signal.SIGKILL)
+                vm.wait_gone()
+                self.let_go()
+                self.assert_says("it is killed", (self.runtime / "vm.last.log").read_text())
+                self.disk_path.unlink()
+                (self.dir / "sockets" / "mine.sock").unlink()
+                (self.dir / "sockets").rmdir()
+
     def test_that_cannot_be_traced_is_renewed_after_sigcont(self):
         no_leaks = dict(self.environment, ASAN_OPTIONS="detect_leaks=0")  # it would use ptrace itself
         vm = self.frozen(states="T", preexec=forbid_ptrace, env=no_leaks)
