@@ -25,10 +25,10 @@ def main():
             socket.unlink(missing_ok=True)
             return took
 
-        ours, reference = interleaved(
-            lambda: greeting([VMLATCH, "run", "--name", "bench", "--", *arguments]),
-            lambda: greeting(arguments))
-        report("start until QEMU's greeting, against QEMU alone", ours, reference, 1.05)
+        for shape, options in (("", []), (" in place", ["--in-place"])):
+            command = [VMLATCH, "run", "--name", "bench", *options, "--", *arguments]
+            ours, reference = interleaved(lambda c=command: greeting(c), lambda: greeting(arguments))
+            report(f"start{shape} until QEMU's greeting, against QEMU alone", ours, reference, 1.05)
 
 
 main()
