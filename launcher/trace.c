@@ -117,7 +117,7 @@ static int try_fd(struct trace *trace, char **argv, int number, bool monitor)
 		ret = owner_line(&owner);
 	if (ret < 0)
 		return ret;
-	ours = handed_on || strstr(text, owner.text);
+	ours = handed_on || (owner.text && strstr(text, owner.text));
 	ret = understand(trace, text, ours);
 	if (ret < 0 || !ours)
 		return ret;
