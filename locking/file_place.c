@@ -211,12 +211,15 @@ int file_place_check(const struct file_place *place, struct error *err)
 	int guard = file_lock_is_held(fds, FILE_LINE_GUARD, place->use);
 	int ret;
 
-	if (life < 0 || guard < 0)
-		return error_set(err, life < 0 ? life : guard, "cannot see our lock on %s in /proc",
-			place->path);
-	if (!life || !guard || place->lost)
+	if (!life || !guard || place->lost) /* whatever the other one could tell */
 		return error_set(err, LOCK_LOST, "the lock on %s is gone: its %s was unlocked",
 			place->path, life ? "guard byte" : "first byte");
+	if (life < 0 || guard < 0) {
+		ret = life < 0 ? life : guard;
+		error_status(err, 0, EX_UNAVAILABLE);
+		return error_set(err, ret, "whether %s is still locked cannot be seen: %s",
+			place->path, strerror(-ret));
+	}
 	ret = file_place_look(place, err);
 	if (ret != FILE_PLACE_REPLACED)
 		return ret;

@@ -106,7 +106,7 @@ class Program(OnFuse):
         said = self.fails(69, "pause", "vm")
         self.assert_says(rf"its locks stay: .*{disk} .*{gone}", said)
         vm.wait_state(run="paused", lock="held")
-        self.assert_says(f"still locked cannot be seen: {gone}", self.fails(69, "resume", "vm"))
+        self.assert_says(f"others would lock cannot be seen: {gone}", self.fails(69, "resume", "vm"))
         vm.wait_state(run="paused", lock="held")
         self.does("stop", "vm")
         self.assertEqual(vm.wait_end(), 0, vm.err)

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "fault.h"
 #include "lockspace_helpers.h"
 
@@ -145,6 +146,35 @@ static void a_lock_file_that_cannot_be_looked_at_is_no_loss_and_no_other_file(vo
 	}
 }
 
+/* What is known of one line counts, whether or not the other can be seen. */
+static void a_lock_that_is_gone_is_a_loss_though_the_rest_cannot_be_seen(void **state)
+{
+	struct lock *lock = holder_of(image, RESOURCE_EXCLUSIVE);
+	struct flock none = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+	_cleanup_(freep) struct lock_descriptor *all = NULL;
+	struct error err = { 0 };
+	size_t i, n;
+
+	(void)state;
+	assert_int_equal(lock_manager_descriptors(lock, &all, &n, NULL), 0);
+	for (i = 0; i < n; i++)
+		assert_int_equal(fcntl(all[i].fd, F_OFD_SETLK, &none), 0);
+	for (i = 1; i < 100; i++) {
+		fault_arm(i);
+		assert_int_equal(lock_manager_verify(lock, NULL, &err), LOCK_LOST);
+		if (!fault_disarm())
+			break;
+	}
+	assert_true(i > 2);
+	lock_manager_free(lock);
+	lock = holder_of(image, RESOURCE_EXCLUSIVE);
+	fault_always("openat", EMFILE);
+	assert_int_equal(lock_manager_verify(lock, NULL, &err), -EMFILE);
+	fault_always(NULL, 0);
+	assert_non_null(strstr(err.text, "is still locked cannot be seen: Too many open files"));
+	lock_manager_free(lock);
+}
+
 /* Times are never compared with the clock's: only with what was saved. */
 static void a_clock_that_jumps_makes_nothing_stale(void **state)
 {
@@ -177,6 +207,7 @@ int main(void)
 		TEST(a_file_system_that_refuses_is_told_of_and_nothing_is_left),
 		TEST(a_reader_whose_lock_file_cannot_be_locked_is_refused),
 		TEST(a_directory_that_disappears_while_it_is_held_is_a_loss),
+		TEST(a_lock_that_is_gone_is_a_loss_though_the_rest_cannot_be_seen),
 		TEST(a_lock_file_that_cannot_be_looked_at_is_no_loss_and_no_other_file),
 		TEST(a_clock_that_jumps_makes_nothing_stale),
 	};
