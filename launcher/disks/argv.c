@@ -229,6 +229,7 @@ static void scan_finish(struct scan *scan)
 		free(scan->groups[group].items);
 	}
 	free(scan->display);
+	free(scan->display_origin);
 }
 
 int command_line_parse(

@@ -13,45 +13,21 @@
  * say. Other groups than these have nothing that concerns us.
  */
 
-static int on_monitor_section(struct scan *scan, json_t *options, const char *arg)
-{
-	(void)options;
-	return scan_add_monitor(scan, arg,
-		"whoever has this monitor can resume the guest; use vmlatch's own commands and "
-		"QMP socket instead");
-}
-
-static int on_vnc_section(struct scan *scan, json_t *options, const char *arg)
-{
-	const char *where = keyval_text(options, "vnc");
-
-	(void)arg;
-	scan->vnc = scan->vnc || !where || !str_starts(where, "none");
-	return 0;
-}
-
-static int on_spice_section(struct scan *scan, json_t *options, const char *arg)
-{
-	(void)options, (void)arg;
-	scan->spice = true;
-	return 0;
-}
-
 static const struct section {
 	const char *group;
 	scan_options_fn *fn;
 } sections[] = {
 	{ "action", scan_add_action },
 	{ "add-fd", scan_add_fd },
+	{ "chardev", scan_add_chardev },
 	{ "device", scan_add_device },
 	{ "drive", scan_add_drive },
 	{ "global", scan_add_global },
 	{ "machine", scan_add_machine },
-	{ "mon", on_monitor_section },
+	{ "mon", scan_add_mon },
 	{ "name", scan_add_name },
 	{ "object", scan_add_object },
-	{ "spice", on_spice_section },
-	{ "vnc", on_vnc_section },
+	{ "vnc", scan_add_vnc },
 };
 
 struct config_reading {

@@ -12,8 +12,7 @@
  * may come last); argv_node.c makes nodes and uses of them.
  */
 
-/* Takes @options over, also on failure. */
-static int group_add(struct scan *scan, enum scan_group group, json_t *options, const char *arg)
+int scan_group_add(struct scan *scan, enum scan_group group, json_t *options, const char *arg)
 {
 	struct scan_items *items = &scan->groups[group];
 	_cleanup_(keyval_freep) json_t *owned = options;
@@ -36,17 +35,17 @@ static int group_add(struct scan *scan, enum scan_group group, json_t *options, 
 
 int scan_add_drive(struct scan *scan, json_t *options, const char *arg)
 {
-	return group_add(scan, SCAN_DRIVE, json_incref(options), arg);
+	return scan_group_add(scan, SCAN_DRIVE, json_incref(options), arg);
 }
 
 int scan_add_device(struct scan *scan, json_t *options, const char *arg)
 {
-	return group_add(scan, SCAN_DEVICE, json_incref(options), arg);
+	return scan_group_add(scan, SCAN_DEVICE, json_incref(options), arg);
 }
 
 int scan_add_object(struct scan *scan, json_t *options, const char *arg)
 {
-	return group_add(scan, SCAN_OBJECT, json_incref(options), arg);
+	return scan_group_add(scan, SCAN_OBJECT, json_incref(options), arg);
 }
 
 int on_drive(struct scan *scan, const struct qemu_option *option, const char *arg)
@@ -56,7 +55,7 @@ int on_drive(struct scan *scan, const struct qemu_option *option, const char *ar
 	(void)option;
 	if (keyval_parse(arg, NULL, &options) < 0)
 		return -ENOMEM;
-	return group_add(scan, SCAN_DRIVE, options, arg);
+	return scan_group_add(scan, SCAN_DRIVE, options, arg);
 }
 
 /* -hda and its like: the name is taken as it is, commas and all. */
@@ -70,7 +69,7 @@ int on_file(struct scan *scan, const struct qemu_option *option, const char *arg
 		json_decref(options);
 		return -ENOMEM;
 	}
-	return group_add(scan, SCAN_DRIVE, options, arg);
+	return scan_group_add(scan, SCAN_DRIVE, options, arg);
 }
 
 int on_blockdev(struct scan *scan, const struct qemu_option *option, const char *arg)
@@ -106,7 +105,7 @@ static int on_either(struct scan *scan, enum scan_group group, const char *impli
 			   : keyval_parse(arg, implied, &options);
 	if (code == -EINVAL)
 		return scan_not_understood(scan, arg, why.text);
-	return code < 0 ? code : group_add(scan, group, options, arg);
+	return code < 0 ? code : scan_group_add(scan, group, options, arg);
 }
 
 int on_device(struct scan *scan, const struct qemu_option *option, const char *arg)
@@ -191,7 +190,13 @@ static bool setting_split(char *text, char *parts[static 4])
 /* -set drive.ID.file=NAME changes what an earlier argument said. */
 int on_set(struct scan *scan, const struct qemu_option *option, const char *arg)
 {
-	static const char *const groups[] = { [SCAN_DRIVE] = "drive", [SCAN_DEVICE] = "device" };
+	static const char *const groups[SCAN_N_GROUPS] = {
+		[SCAN_DRIVE] = "drive",
+		[SCAN_DEVICE] = "device",
+		[SCAN_CHARDEV] = "chardev",
+		[SCAN_MONITOR] = "mon",
+		[SCAN_VNC] = "vnc",
+	};
 	_cleanup_(freep) char *copy = strdup(arg);
 	char *parts[4];
 	size_t group, i;
@@ -204,10 +209,10 @@ int on_set(struct scan *scan, const struct qemu_option *option, const char *arg)
 	for (group = 0; group < sizeof(groups) / sizeof(*groups); group++) {
 		struct scan_items *items = &scan->groups[group];
 
-		for (i = 0; i < items->n && strcmp(groups[group], parts[0]) == 0; i++) {
+		for (i = 0; i < items->n && str_equal(groups[group], parts[0]); i++) {
 			if (str_equal(keyval_text(items->items[i].options, "id"), parts[1]))
 				return keyval_set_text(items->items[i].options, parts[2], parts[3]);
 		}
 	}
-	return 0; /* QEMU refuses what is not there; other groups have no disks */
+	return 0; /* QEMU refuses what is not there; other groups have no disks and no monitors */
 }

@@ -9,13 +9,37 @@
 #include "launcher/disks/keyval.h"
 
 /*
- * Every way to make the guest run that vmlatch does not see. Each becomes a
- * sentence that names the argument and says how to avoid it.
+ * Every way to make the guest run, or to write to its disks, that vmlatch does
+ * not see. Each becomes a sentence that names the argument and says how to avoid
+ * it. What counts is whether somebody reaches it: a monitor behind a character
+ * device that nobody can write to is none.
+ *
+ * An argument opens a "port": a member of SCAN_MONITOR with "chardev" (the ID of
+ * a -chardev) or PORT_DEVICE (one in the short form of -monitor), and PORT_USE.
  */
+#define PORT_DEVICE "@device"
+#define PORT_USE    "@use"
 
-int scan_add_monitor(struct scan *scan, const char *arg, const char *why)
+static const char use_monitor[] =
+	"whoever has this monitor can resume the guest; use vmlatch's own commands and QMP socket "
+	"instead";
+static const char use_serial[] = "a monitor shares this port; leave out 'mon:'";
+static const char use_debugger[] = "a debugger can resume the guest; leave it out";
+static const char use_test[] = "a test driver can write to the disks; leave it out";
+static const char use_remote_device[] =
+	"the other end works with this VM's devices, also while it is paused; leave it out";
+static const char use_mux[] = "C-a s on a shared port writes a snapshot or an overlay into the "
+			      "disk beneath, C-a x ends QEMU; leave out 'mux=on'";
+
+/* Who can write to a character device. */
+enum reach {
+	REACH_NOBODY,
+	REACH_VIEWER, /* who sees QEMU's own text consoles */
+	REACH_SOMEBODY,
+};
+
+static int reason_add(struct scan *scan, const char *origin, const char *why)
 {
-	_cleanup_(freep) char *origin = scan_origin(scan, arg);
 	_cleanup_(freep) char *reason = NULL;
 
 	if (!origin || asprintf(&reason, "%s: %s", origin, why) < 0)
@@ -23,20 +47,59 @@ int scan_add_monitor(struct scan *scan, const char *arg, const char *why)
 	return strv_add(&scan->line->monitors, reason);
 }
 
-static bool reaches_nobody(const char *character_device)
+int scan_add_monitor(struct scan *scan, const char *arg, const char *why)
 {
-	return str_equal(character_device, "none") || str_equal(character_device, "null");
+	_cleanup_(freep) char *origin = scan_origin(scan, arg);
+
+	return reason_add(scan, origin, why);
 }
 
+/* @arg: what is shown; @device: "chardev:ID", or a character device in short form. */
+static int port_add(struct scan *scan, const char *use, const char *arg, const char *device)
+{
+	json_t *port = json_object();
+	int ret = -ENOMEM;
+
+	if (port && str_starts(device, "chardev:"))
+		ret = keyval_set_text(port, "chardev", device + strlen("chardev:"));
+	else if (port)
+		ret = keyval_set_text(port, PORT_DEVICE, device);
+	if (ret == 0)
+		ret = keyval_set_text(port, PORT_USE, use);
+	if (ret < 0) {
+		json_decref(port);
+		return ret;
+	}
+	return scan_group_add(scan, SCAN_MONITOR, port, arg);
+}
+
+/* -monitor, -qmp, -qmp-pretty. QEMU compares four letters of "none". */
 int on_monitor(struct scan *scan, const struct qemu_option *option, const char *arg)
 {
+	scan->no_default_monitor = true;
+	if (strcmp(option->name, "monitor") == 0 && str_starts(arg, "none"))
+		return 0;
+	return port_add(scan, use_monitor, arg, arg);
+}
+
+/* A [mon] section leaves QEMU its default monitor, and so comes without on_mon(). */
+int scan_add_mon(struct scan *scan, json_t *options, const char *arg)
+{
+	if (keyval_set_text(options, PORT_USE, use_monitor) < 0)
+		return -ENOMEM;
+	return scan_group_add(scan, SCAN_MONITOR, json_incref(options), arg);
+}
+
+/* -mon [chardev=]ID,mode=MODE */
+int on_mon(struct scan *scan, const struct qemu_option *option, const char *arg)
+{
+	_cleanup_(keyval_freep) json_t *options = NULL;
+
 	(void)option;
 	scan->no_default_monitor = true;
-	if (reaches_nobody(arg))
-		return 0;
-	return scan_add_monitor(scan, arg,
-		"whoever has this monitor can resume the guest; use vmlatch's own commands and "
-		"QMP socket instead");
+	if (keyval_parse(arg, "chardev", &options) < 0)
+		return -ENOMEM;
+	return scan_add_mon(scan, options, arg);
 }
 
 int on_serial(struct scan *scan, const struct qemu_option *option, const char *arg)
@@ -45,117 +108,173 @@ int on_serial(struct scan *scan, const struct qemu_option *option, const char *a
 		return 0;
 	if (option->extra)
 		scan->no_default_monitor = true;
-	if (reaches_nobody(arg + strlen("mon:")))
-		return 0;
-	return scan_add_monitor(scan, arg, "a monitor shares this port; leave out 'mon:'");
+	return port_add(scan, use_serial, arg, arg + strlen("mon:"));
 }
 
 int on_debugger(struct scan *scan, const struct qemu_option *option, const char *arg)
 {
-	if (arg && reaches_nobody(arg))
+	if (str_equal(arg, "none"))
 		return 0;
 	if (strcmp(option->name, "qtest") == 0)
-		return scan_add_monitor(
-			scan, arg, "a test driver can write to the disks; leave it out");
-	return scan_add_monitor(scan, arg, "a debugger can resume the guest; leave it out");
+		return port_add(scan, use_test, arg, arg);
+	return port_add(scan, use_debugger, arg, arg ? arg : "tcp::1234");
 }
 
-static int display_set(struct scan *scan, const char *type)
+int scan_add_chardev(struct scan *scan, json_t *options, const char *arg)
 {
-	char *copy = strdup(type);
+	return scan_group_add(scan, SCAN_CHARDEV, json_incref(options), arg);
+}
 
-	if (!copy)
+int on_chardev(struct scan *scan, const struct qemu_option *option, const char *arg)
+{
+	json_t *options = NULL;
+
+	(void)option;
+	if (keyval_parse(arg, "backend", &options) < 0)
 		return -ENOMEM;
-	free(scan->display);
-	scan->display = copy;
-	return 0;
+	return scan_group_add(scan, SCAN_CHARDEV, options, arg);
 }
 
-/* -display, and the options that are short for one. @extra: the type. */
-int on_display(struct scan *scan, const struct qemu_option *option, const char *arg)
+/* @short_form: "file:/tmp/a", "vc:80Cx24C", "null". */
+static enum reach backend_reach(const char *short_form)
 {
-	_cleanup_(keyval_freep) json_t *options = NULL;
-	const char *type = option->extra;
+	static const struct {
+		const char *name;
+		enum reach reach;
+	} backends[] = {
+		{ "none", REACH_NOBODY },
+		{ "null", REACH_NOBODY },
+		{ "file", REACH_NOBODY },    /* is only written to */
+		{ "ringbuf", REACH_NOBODY }, /* only a monitor can write to it */
+		{ "memory", REACH_NOBODY },  /* its old name */
+		{ "vc", REACH_VIEWER },
+	};
+	size_t i, len = strcspn(short_form, ":");
 
-	if (!type && *arg == '{') {
-		struct error why = { 0 };
-		int code = keyval_parse_json(arg, &options, &why);
-
-		if (code < 0)
-			return code == -EINVAL ? scan_not_understood(scan, arg, why.text) : code;
-	} else if (!type && keyval_parse(arg, "type", &options) < 0) {
-		return -ENOMEM;
+	for (i = 0; i < sizeof(backends) / sizeof(*backends); i++) {
+		if (strlen(backends[i].name) == len &&
+			memcmp(short_form, backends[i].name, len) == 0)
+			return backends[i].reach;
 	}
-	if (!type && json_object_get(options, "vnc"))
-		type = "vnc";
-	else if (!type)
-		type = keyval_text(options, "type");
-	if (str_equal(type, "vnc")) {
-		const char *where = options ? keyval_text(options, "vnc") : arg;
-
-		scan->vnc = where && !str_starts(where, "none");
-		scan->remote = true;
-		return 0;
-	}
-	if (str_equal(type, "spice") || str_equal(type, "spice-app")) {
-		scan->spice = scan->remote = true;
-		return 0;
-	}
-	if (str_equal(type, "nographic")) {
-		scan->nographic = true;
-		type = "none";
-	}
-	return display_set(scan, type ? type : "default");
+	return REACH_SOMEBODY;
 }
 
-/* What shows QEMU's own consoles, the default monitor among them. NULL: nothing. */
-static const char *console_viewer(const struct scan *scan)
+static enum reach chardev_reach(const json_t *options)
 {
-	if (scan->vnc)
-		return "VNC";
-	if (scan->spice)
-		return "SPICE";
-	if (!scan->display && scan->remote)
-		return NULL;
-	if (str_equal(scan->display, "none") || str_equal(scan->display, "egl-headless"))
-		return NULL;
-	return "QEMU's window";
+	const char *backend = keyval_text(options, "backend");
+
+	if (!backend || json_object_get(options, "input-path"))
+		return REACH_SOMEBODY;
+	return backend_reach(backend);
 }
 
-static int window_finish(struct scan *scan)
+static enum reach port_reach(const struct scan *scan, const json_t *port)
 {
-	static const char *const with_menu[] = { "gtk", "cocoa", "default" };
+	const struct scan_items *chardevs = &scan->groups[SCAN_CHARDEV];
+	const char *device = keyval_text(port, PORT_DEVICE);
+	const char *id = keyval_text(port, "chardev");
 	size_t i;
 
-	scan->option = "-display";
-	if (!scan->display && !scan->remote) {
-		scan->option = "";
-		return scan_add_monitor(scan, "no -display",
-			"QEMU opens a window whose menu can resume the guest, or a VNC server; "
-			"add '-display none' or '-vnc'");
+	if (device)
+		return backend_reach(device);
+	for (i = 0; id && i < chardevs->n; i++) {
+		if (str_equal(keyval_text(chardevs->items[i].options, "id"), id))
+			return chardev_reach(chardevs->items[i].options);
 	}
-	for (i = 0; i < sizeof(with_menu) / sizeof(*with_menu); i++) {
-		if (str_equal(scan->display, with_menu[i]))
-			return scan_add_monitor(scan, scan->display,
-				"the window's menu can resume the guest; use '-display none' or "
-				"'-vnc'");
-	}
+	return REACH_SOMEBODY;
+}
+
+static int reach_judge(
+	struct scan *scan, enum reach reach, const struct scan_item *item, const char *why)
+{
+	if (reach == REACH_SOMEBODY || (reach == REACH_VIEWER && scan_console_viewer(scan)))
+		return reason_add(scan, item->origin, why);
 	return 0;
+}
+
+/* Of an object through which somebody works with this VM's devices. NULL: of another. */
+static const char *object_use(const json_t *object)
+{
+	static const struct {
+		const char *type, *use;
+	} types[] = {
+		{ "qtest", use_test },
+		{ "x-remote-object", use_remote_device },
+		{ "x-vfio-user-server", use_remote_device },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(types) / sizeof(*types); i++) {
+		if (str_equal(keyval_text(object, "qom-type"), types[i].type))
+			return types[i].use;
+	}
+	return NULL;
+}
+
+static const char *port_use(const json_t *port)
+{
+	return keyval_text(port, PORT_USE);
+}
+
+static int ports_finish(
+	struct scan *scan, enum scan_group group, const char *(*use_of)(const json_t *port))
+{
+	const struct scan_items *ports = &scan->groups[group];
+	const char *use;
+	int ret = 0;
+	size_t i;
+
+	for (i = 0; ret == 0 && i < ports->n; i++) {
+		const json_t *port = ports->items[i].options;
+
+		use = use_of(port);
+		if (use)
+			ret = reach_judge(scan, port_reach(scan, port), &ports->items[i], use);
+	}
+	return ret;
+}
+
+static int chardevs_finish(struct scan *scan)
+{
+	const struct scan_items *chardevs = &scan->groups[SCAN_CHARDEV];
+	int ret = 0;
+	size_t i;
+
+	for (i = 0; ret == 0 && i < chardevs->n; i++) {
+		const json_t *options = chardevs->items[i].options;
+
+		if (keyval_bool(options, "mux", false))
+			ret = reach_judge(
+				scan, chardev_reach(options), &chardevs->items[i], use_mux);
+	}
+	return ret;
+}
+
+static int default_monitor_finish(struct scan *scan)
+{
+	const char *viewer = scan_console_viewer(scan);
+
+	if (scan->no_default_monitor || scan->line->nodefaults)
+		return 0;
+	if (scan->nographic)
+		return reason_add(scan, "-nographic",
+			"puts QEMU's monitor on the terminal; add '-monitor none'");
+	return viewer ? reason_add(scan, viewer, "shows QEMU's monitor; add '-monitor none'") : 0;
 }
 
 int scan_finish_monitors(struct scan *scan)
 {
-	const char *viewer = console_viewer(scan);
+	const char *menu = scan_window_menu(scan);
+	int ret = 0;
 
-	if (window_finish(scan) < 0)
-		return -ENOMEM;
-	if (scan->no_default_monitor || scan->line->nodefaults)
-		return 0;
-	scan->option = scan->nographic ? "-nographic" : "";
-	if (scan->nographic)
-		return scan_add_monitor(
-			scan, NULL, "puts QEMU's monitor on the terminal; add '-monitor none'");
-	if (!viewer)
-		return 0;
-	return scan_add_monitor(scan, viewer, "shows QEMU's monitor; add '-monitor none'");
+	if (menu)
+		ret = reason_add(
+			scan, scan->display_origin ? scan->display_origin : "no -display", menu);
+	if (ret == 0)
+		ret = ports_finish(scan, SCAN_MONITOR, port_use);
+	if (ret == 0)
+		ret = ports_finish(scan, SCAN_OBJECT, object_use);
+	if (ret == 0)
+		ret = chardevs_finish(scan);
+	return ret < 0 ? ret : default_monitor_finish(scan);
 }

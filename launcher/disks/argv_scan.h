@@ -9,7 +9,15 @@
  * stand and understood at the end.
  */
 
-enum scan_group { SCAN_DRIVE, SCAN_DEVICE, SCAN_OBJECT, SCAN_N_GROUPS };
+enum scan_group {
+	SCAN_DRIVE,
+	SCAN_DEVICE,
+	SCAN_OBJECT,
+	SCAN_CHARDEV,
+	SCAN_MONITOR,
+	SCAN_VNC,
+	SCAN_N_GROUPS
+};
 
 struct scan_item {
 	json_t *options; /* flat */
@@ -32,10 +40,9 @@ struct scan {
 	bool prints; /* some "help": exits too, but images may be opened before */
 	bool nographic;
 	bool no_default_monitor;
+	bool spice;    /* the option */
 	char *display; /* the type of the last -display; NULL: none given */
-	bool vnc;      /* somebody may connect to a VNC server */
-	bool spice;
-	bool remote; /* a -vnc or -spice of any kind: then no window opens by itself */
+	char *display_origin;
 };
 
 /* One of QEMU's options. */
@@ -102,14 +109,32 @@ int scan_add_unknown_use(struct command_line *line, const char *name);
 int scan_finish_images(struct scan *scan);
 
 /* argv_monitor.c; @extra of on_serial: "default" if it replaces the default serial port */
+int on_chardev(struct scan *scan, const struct qemu_option *option, const char *arg);
+int on_mon(struct scan *scan, const struct qemu_option *option, const char *arg);
 int on_monitor(struct scan *scan, const struct qemu_option *option, const char *arg);
 int on_serial(struct scan *scan, const struct qemu_option *option, const char *arg);
 int on_debugger(struct scan *scan, const struct qemu_option *option, const char *arg);
-int on_display(struct scan *scan, const struct qemu_option *option, const char *arg);
+scan_options_fn scan_add_chardev, scan_add_mon;
 int scan_finish_monitors(struct scan *scan);
 
-/* A way to make the guest run that we do not see. 0 or -ENOMEM. */
+/* A way to make the guest run that we do not see, whoever reaches it. 0 or -ENOMEM. */
 int scan_add_monitor(struct scan *scan, const char *arg, const char *why);
+
+/* argv_display.c; @extra of on_display_short: the type */
+int on_display(struct scan *scan, const struct qemu_option *option, const char *arg);
+int on_display_short(struct scan *scan, const struct qemu_option *option, const char *arg);
+int on_spice(struct scan *scan, const struct qemu_option *option, const char *arg);
+int on_vnc(struct scan *scan, const struct qemu_option *option, const char *arg);
+scan_options_fn scan_add_vnc;
+
+/* What shows QEMU's own text consoles, the default monitor among them. NULL: nothing. */
+const char *scan_console_viewer(const struct scan *scan);
+
+/* Why what shows the VM can itself make the guest run. NULL: it cannot. */
+const char *scan_window_menu(const struct scan *scan);
+
+/* Keep an argument for the end. Takes @options over, also on failure. 0 or -ENOMEM. */
+int scan_group_add(struct scan *scan, enum scan_group group, json_t *options, const char *arg);
 
 /* "-drive file=a": what people have typed. NULL: no memory. */
 char *scan_origin(const struct scan *scan, const char *arg);

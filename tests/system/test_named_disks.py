@@ -44,7 +44,7 @@ class ByConfig:
 
     def test_a_monitor_in_it_pins(self):
         disk = self.guest("halt")
-        reading = pipe_with(DRIVE.format(disk) + '[chardev "c"]\nbackend = "null"\n[mon "m"]\nchardev = "c"\n')
+        reading = pipe_with(DRIVE.format(disk) + '[chardev "c"]\nbackend = "pty"\n[mon "m"]\nchardev = "c"\n')
         self.addCleanup(os.close, reading)
         vm = self.running("first", "-readconfig", f"/dev/fd/{reading}", pass_fds=[reading])
         self.assertTrue(vm.status()["pinned"])

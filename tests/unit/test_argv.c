@@ -184,128 +184,6 @@ static void devices_say_how_an_image_is_used(void **state)
 	}
 }
 
-#define QUIET "-nodefaults -display none "
-
-static void a_way_to_resume_the_guest_is_noticed(void **state)
-{
-	static const char *const seen[] = {
-		"-monitor stdio",
-		"-monitor telnet::1,server",
-		"-qmp unix:a,server=on,wait=off",
-		"--qmp tcp::1,server",
-		"-qmp-pretty stdio",
-		"-chardev socket,id=m,fd=3 -mon chardev=m,mode=control",
-		"-mon m",
-		"-serial mon:stdio",
-		"-parallel mon:stdio",
-		"-debugcon mon:stdio",
-		"-s",
-		"-gdb tcp::1234",
-		"-qtest unix:a",
-		"-display gtk",
-		"-display gtk,gl=on",
-		"-display {'type':'gtk'}",
-		"-display cocoa",
-		"-readconfig a",
-	};
-	static const char *const nothing[] = {
-		"",
-		"-monitor none",
-		"-monitor null",
-		"-qmp null",
-		"-serial stdio",
-		"-serial mon:null",
-		"-gdb none",
-		"-qtest none",
-		"-display sdl",
-		"-sdl",
-		"-display curses",
-		"-display egl-headless",
-		"-vnc :0",
-		"-spice port=1",
-		"-chardev socket,id=m,fd=3",
-	};
-	size_t i;
-
-	(void)state;
-	for (i = 0; i < sizeof(seen) / sizeof(*seen); i++) {
-		_cleanup_(command_line_finish) struct command_line line = { 0 };
-		char words[256];
-
-		snprintf(words, sizeof(words), QUIET "%s", seen[i]);
-		words_parse(words, &line);
-		assert_int_equal(line.monitors.n, 1);
-	}
-	for (i = 0; i < sizeof(nothing) / sizeof(*nothing); i++) {
-		_cleanup_(command_line_finish) struct command_line line = { 0 };
-		char words[256];
-
-		snprintf(words, sizeof(words), QUIET "%s", nothing[i]);
-		words_parse(words, &line);
-		assert_int_equal(line.monitors.n, 0);
-	}
-}
-
-static void qemus_default_monitor_counts_where_somebody_reaches_it(void **state)
-{
-	static const struct {
-		const char *words;
-		size_t reasons;
-	} rows[] = {
-		{ "", 2 }, /* the window's menu, and the monitor in it */
-		{ "-monitor none", 1 },
-		{ "-nodefaults", 1 },
-		{ "-nodefaults -display none", 0 },
-		{ "-display none", 0 },
-		{ "-display none -monitor none", 0 },
-		{ "-display none -daemonize", 0 },
-		{ "-display none -vnc :0", 1 },
-		{ "-vnc :0", 1 },
-		{ "-display vnc=:0", 1 },
-		{ "-vnc :0 -monitor none", 0 },
-		{ "-vnc none", 0 },
-		{ "-vnc none -display none", 0 },
-		{ "-spice port=1", 1 },
-		{ "-spice port=1 -monitor none", 0 },
-		{ "-display spice-app", 1 },
-		{ "-display sdl", 1 },
-		{ "-display curses", 1 },
-		{ "-display egl-headless", 0 },
-		{ "-display gtk", 2 },
-		{ "-display gtk -display none", 0 },
-		{ "-nographic", 1 },
-		{ "-nographic -monitor none", 0 },
-		{ "-nographic -nodefaults", 0 },
-		{ "-nographic -serial none", 1 },
-		{ "-nographic -serial mon:stdio", 1 },
-		{ "-nographic -qmp unix:a", 1 },
-		{ "-nographic -display gtk", 2 },
-	};
-	size_t i;
-
-	(void)state;
-	for (i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-		_cleanup_(command_line_finish) struct command_line line = { 0 };
-
-		words_parse(rows[i].words, &line);
-		assert_int_equal(line.monitors.n, rows[i].reasons);
-	}
-}
-
-static void a_reason_names_its_argument_and_the_way_out(void **state)
-{
-	_cleanup_(command_line_finish) struct command_line line = { 0 };
-
-	(void)state;
-	words_parse("-nographic", &line);
-	assert_string_equal(line.monitors.items[0],
-		"-nographic: puts QEMU's monitor on the terminal; add '-monitor none'");
-	command_line_finish(&line);
-	words_parse(QUIET "-serial mon:stdio", &line);
-	assert_string_equal(line.monitors.items[0],
-		"-serial mon:stdio: a monitor shares this port; leave out 'mon:'");
-}
-
 static void calls_that_only_print_start_no_vm(void **state)
 {
 	static const char *const printing[] = { "-version", "--version", "-h", "-help",
@@ -406,9 +284,6 @@ int main(void)
 		cmocka_unit_test(arguments_become_block_nodes),
 		cmocka_unit_test(people_see_the_argument_as_they_gave_it),
 		cmocka_unit_test(devices_say_how_an_image_is_used),
-		cmocka_unit_test(a_way_to_resume_the_guest_is_noticed),
-		cmocka_unit_test(qemus_default_monitor_counts_where_somebody_reaches_it),
-		cmocka_unit_test(a_reason_names_its_argument_and_the_way_out),
 		cmocka_unit_test(calls_that_only_print_start_no_vm),
 		cmocka_unit_test(facts_are_noted),
 		cmocka_unit_test(what_is_not_understood_is_noted),
