@@ -212,6 +212,7 @@ static int fill_plan(
 	p->plan.user_stopped = line->user_stopped;
 	p->plan.incoming = line->incoming != NULL;
 	p->plan.daemonizes = line->daemonize;
+	p->plan.leaves_directory = line->daemonize || line->chroot_dir;
 	p->plan.directory = p->directory = getcwd(NULL, 0);
 	if (!p->directory)
 		return error_set(err, -errno, "the current directory: %s", strerror(errno));

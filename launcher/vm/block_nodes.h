@@ -82,7 +82,8 @@ void open_images_free(struct open_image *images, size_t n);
 struct block_nodes_query {
 	json_t *nodes;
 	pid_t pid;
-	const char *directory; /* where QEMU was started, if it has left it (-daemonize); NULL */
+	const char *directory; /* where QEMU was started, if it has left it (-daemonize, -chroot);
+				  NULL */
 	const struct resource_set *locked;
 	bool readers;
 };

@@ -21,14 +21,16 @@ struct comparison {
 	size_t candidates;
 };
 
-/* QEMU's name of a file, in the directory that it was started in. */
+/* QEMU's name of a file, in the directory and the root that it was started in. */
 static int stat_as_started(
 	const struct block_nodes_query *query, const char *name, struct stat *info)
 {
 	char path[2 * PATH_MAX];
 
-	if (name[0] == '/' || !query->directory)
+	if (!query->directory || qemu_name_is_own(name))
 		return qemu_name_stat(query->pid, name, info);
+	if (name[0] == '/')
+		return stat(name, info);
 	snprintf(path, sizeof(path), "%s/%s", query->directory, name);
 	return stat(path, info);
 }

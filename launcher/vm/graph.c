@@ -177,7 +177,7 @@ static int compare(struct check *check, json_t *nodes, struct error *err)
 	struct block_nodes_query query = {
 		.nodes = nodes,
 		.pid = vm->child.pid,
-		.directory = vm->plan->daemonizes ? vm->plan->directory : NULL,
+		.directory = vm->plan->leaves_directory ? vm->plan->directory : NULL,
 		.locked = &vm->state.resources,
 		.readers = vm->plan->options->readonly_locks,
 	};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <stdbool.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 
@@ -11,3 +12,6 @@
  * Returns 0, or -1 with errno.
  */
 int qemu_name_stat(pid_t pid, const char *name, struct stat *info);
+
+/* Is it a name of a process's own things ("/dev/fd/N", "/proc/self/...")? */
+bool qemu_name_is_own(const char *name);

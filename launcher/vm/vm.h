@@ -42,6 +42,7 @@ struct vm_plan {
 	bool in_place;               /* we become QEMU, the supervisor is a process of its own */
 	bool daemonizes;             /* QEMU leaves us behind by itself: only in place */
 	const char *directory;       /* where QEMU is started, absolute */
+	bool leaves_directory;       /* and its root, perhaps: names lead elsewhere later */
 	bool unnamed;                /* nobody has named it: its end is nobody's to ask for */
 	sigset_t signals;            /* the mask that QEMU starts with (signals_block()) */
 	bool ignores_children;       /* likewise */

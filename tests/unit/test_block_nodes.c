@@ -292,6 +292,31 @@ static void a_relative_name_may_be_of_where_it_was_started(void **state)
 	json_decref(query.nodes);
 }
 
+/* Nor is one of a QEMU that has left its directory or its root. */
+static void a_name_of_its_own_things_is_not_of_where_it_was_started(void **state)
+{
+	struct block_nodes_query query = { .locked = &locked, .directory = dir.path };
+	char *other = temporary_path(&dir, "other.raw");
+	int also = dup(fd); /* the other process has ours, too */
+	char name[64];
+	int code;
+
+	(void)state;
+	temporary_write(&dir, "other.raw", "contents");
+	snprintf(name, sizeof(name), "/dev/fd/%d", fd);
+	query.nodes = one_node("file", name);
+	query.pid = start_other(other);
+	code = block_nodes_missing(&query, &missing, &problems, NULL);
+	kill(query.pid, SIGKILL);
+	waitpid(query.pid, NULL, 0);
+	close(also);
+	assert_int_equal(code, 0);
+	assert_int_equal(missing.n, 1);
+	assert_string_equal(missing.items[0].path, other);
+	free(other);
+	json_decref(query.nodes);
+}
+
 /* A name that QEMU's JSON has mangled: all that may be it counts, and nothing else. */
 static void of_a_file_that_cannot_be_told_each_that_could_be_it_is_missing(void **state)
 {
@@ -471,6 +496,7 @@ int main(void)
 		TEST(what_qemu_says_is_read_only_is),
 		TEST(a_file_that_is_only_read_is_not_locked_for_more_than_it_was),
 		TEST(a_name_of_qemus_own_things_is_not_ours),
+		TEST(a_name_of_its_own_things_is_not_of_where_it_was_started),
 		TEST(of_a_file_that_cannot_be_told_each_that_could_be_it_is_missing),
 		TEST(a_life_line_is_not_what_cannot_be_told),
 		TEST(without_a_graph_each_image_counts),
