@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "launcher/disks/config_read.h"
+#include "launcher/disks/reopen.h"
 #include "launcher/lease_resource.h"
 #include "launcher/libvirt.h"
 #include "locking/lock_manager.h"
@@ -102,16 +103,12 @@ static int judge_notes(struct preparation *p, struct error *err)
 }
 
 /* QEMU could not give its disks back and take them again, whoever gives the commands. */
-static int pin_what_cannot_be_released(struct preparation *p)
+static int pin_what_cannot_be_released(struct preparation *p, struct error *err)
 {
 	const struct {
 		bool is_so;
 		const char *why;
 	} rows[] = {
-		/* to be deactivated it opens its images again by name, and would mistake them */
-		{ p->disks.line.daemonize && p->disks.relative,
-			"with -daemonize QEMU leaves the current directory, and an image's name "
-			"relates to that: write the names of images from '/' on" },
 		{ p->disks.line.maps_disk,
 			"a disk is mapped into the guest (nvdimm, virtio-pmem): QEMU cannot let go "
 			"of it before its end" },
@@ -125,14 +122,16 @@ static int pin_what_cannot_be_released(struct preparation *p)
 
 	for (i = 0; ret == 0 && i < sizeof(rows) / sizeof(*rows); i++)
 		ret = rows[i].is_so ? strv_add(&p->pinned, rows[i].why) : 0;
+	if (ret == 0 && p->options.deactivate)
+		ret = reopen_judge(&p->disks, &p->pinned, err);
 	return ret;
 }
 
 /* Without a say of the user's a VM whose monitors are not all ours never releases. */
-static int decide_releasing(struct preparation *p)
+static int decide_releasing(struct preparation *p, struct error *err)
 {
 	const struct strv *monitors = &p->disks.line.monitors;
-	int ret = pin_what_cannot_be_released(p);
+	int ret = pin_what_cannot_be_released(p, err);
 	size_t i;
 
 	p->plan.release_on = p->options.release_on_given ? p->options.release_on : RELEASE_ON_ALL;
@@ -217,7 +216,7 @@ static int fill_plan(
 	if (!p->directory)
 		return error_set(err, -errno, "the current directory: %s", strerror(errno));
 	p->plan.in_place = p->options.in_place || line->daemonize;
-	ret = decide_releasing(p);
+	ret = decide_releasing(p, err);
 	if (ret == 0)
 		ret = libvirt_look(p->plan.argv, "", &p->warnings);
 	return ret < 0 ? ret : judge_notes(p, err);

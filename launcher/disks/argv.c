@@ -85,6 +85,25 @@ int on_action(struct scan *scan, const struct qemu_option *option, const char *a
 	return scan_add_action(scan, options, arg);
 }
 
+/* From QEMU 8.1 on: what were -chroot and -runas. QEMU does not heed it in a config file. */
+int on_run_with(struct scan *scan, const struct qemu_option *option, const char *arg)
+{
+	_cleanup_(keyval_freep) json_t *options = NULL;
+	const char *root, *user;
+	int ret = 0;
+
+	(void)option;
+	if (keyval_parse(arg, NULL, &options) < 0)
+		return -ENOMEM;
+	root = keyval_text(options, "chroot");
+	user = keyval_text(options, "user");
+	if (root)
+		ret = text_replace(&scan->line->chroot_dir, root);
+	if (ret == 0 && user)
+		ret = text_replace(&scan->line->runas, user);
+	return ret;
+}
+
 char *scan_origin(const struct scan *scan, const char *arg)
 {
 	struct str origin = { 0 };

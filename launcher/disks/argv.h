@@ -66,8 +66,8 @@ struct command_line {
 	char *uuid;
 	char *incoming; /* what it waits for; NULL: no -incoming */
 	char *pidfile;
-	char *runas;
-	char *chroot_dir;
+	char *runas;      /* also -run-with user= */
+	char *chroot_dir; /* also -run-with chroot= */
 	char *loadvm;
 	bool user_stopped; /* -S */
 	bool daemonize;

@@ -95,6 +95,7 @@ static const struct qemu_option options[] = {
 	ARG_TO("pidfile", pidfile),
 	FLAG_TO("preconfig", preconfig),
 	ARG_TO("runas", runas),
+	ON("run-with", on_run_with),
 	FLAG_TO("S", user_stopped),
 	ARG_TO("uuid", uuid),
 
@@ -168,7 +169,6 @@ static const struct qemu_option options[] = {
 	ARG("qtest-log"),
 	ARG("rotate"),
 	ARG("rtc"),
-	ARG("run-with"),
 	ARG("sandbox"),
 	ARG("seed"),
 	FLAG("semihosting"),

@@ -67,6 +67,7 @@ int on_flag(struct scan *scan, const struct qemu_option *option, const char *arg
 int on_text(struct scan *scan, const struct qemu_option *option, const char *arg);
 int on_name(struct scan *scan, const struct qemu_option *option, const char *arg);
 int on_action(struct scan *scan, const struct qemu_option *option, const char *arg);
+int on_run_with(struct scan *scan, const struct qemu_option *option, const char *arg);
 
 /*
  * The same for options that are read already, flat: of an argument, or of a

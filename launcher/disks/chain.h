@@ -33,8 +33,9 @@ struct chain {
 	bool note_missing;   /* what cannot be opened is a note */
 	char *cwd;           /* what QEMU's relative names relate to */
 
-	bool relative; /* an image has such a name */
-	bool from_set; /* an image is a descriptor of -add-fd */
+	bool relative;      /* an image has such a name */
+	bool from_set;      /* an image is a descriptor of -add-fd */
+	bool by_descriptor; /* an image has a name as "/dev/fd/N" */
 	struct resource_set set;
 	struct disks_notes notes;
 	struct disk_images images;

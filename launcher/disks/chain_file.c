@@ -312,6 +312,7 @@ int chain_visit_file(struct chain *chain, const char *name, const struct chain_p
 	chain->relative |= *name != '/';
 	/* a number means nothing to others, and nothing to us later on */
 	fd = place->from_header ? -1 : inherited_find(path);
+	chain->by_descriptor |= fd >= 0;
 	if (fd >= 0)
 		own = inherited_path(fd);
 	code = chain_visit_path(chain, own ? own : path, place, ret);

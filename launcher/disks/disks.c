@@ -44,6 +44,7 @@ static int images_follow(struct disks *disks, const struct disks_params *params,
 	disks->images = chain.images;
 	disks->relative = chain.relative;
 	disks->from_set = chain.from_set;
+	disks->by_descriptor = chain.by_descriptor;
 	disks->notes = chain.notes;
 	chain.set = (struct resource_set){ 0 };
 	chain.notes = (struct disks_notes){ 0 };

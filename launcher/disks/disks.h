@@ -30,6 +30,7 @@ struct disks {
 	struct disks_notes notes;  /* the command line's and the images' */
 	bool relative;             /* an image's name relates to the current directory */
 	bool from_set;             /* an image is a descriptor of -add-fd */
+	bool by_descriptor;        /* an image is named as "/dev/fd/N" */
 };
 
 void disks_finish(struct disks *disks);

@@ -240,6 +240,10 @@ static void facts_are_noted(void **state)
 	assert_true(line.user_stopped && line.daemonize && line.preconfig && line.snapshot);
 	assert_true(line.nodefaults && line.no_user_config && line.shutdown_pauses);
 	command_line_finish(&line);
+	words_parse("-run-with async-teardown=on,chroot=c,user=u -chroot d", &line);
+	assert_string_equal(line.chroot_dir, "d");
+	assert_string_equal(line.runas, "u");
+	command_line_finish(&line);
 	words_parse(
 		"-no-shutdown -action panic=none,shutdown=poweroff -name debug-threads=on", &line);
 	assert_false(line.shutdown_pauses);
