@@ -209,6 +209,7 @@ static int fill_plan(
 	p->plan.pinned = &p->pinned;
 	p->plan.verified = decide_verified(p);
 	p->plan.user_stopped = line->user_stopped;
+	p->plan.preconfig = line->preconfig;
 	p->plan.incoming = line->incoming != NULL;
 	p->plan.daemonizes = line->daemonize;
 	p->plan.leaves_directory = line->daemonize || line->chroot_dir;

@@ -174,6 +174,19 @@ static bool has_not_run(const struct vm *vm, const char *status)
 	return vm->plan->verified || (status && strcmp(status, "prelaunch") == 0);
 }
 
+static void note_not_run(struct vm *vm)
+{
+	if (vm->plan->preconfig) {
+		vm_set_cause(vm, CAUSE_USER, "it was started with --preconfig");
+		vm_set_text(&vm->state.remedy,
+			"'x-exit-preconfig', said to a QMP monitor of its own, goes on");
+	} else {
+		vm_set_cause(vm, CAUSE_USER,
+			vm->plan->user_stopped ? "it was started with -S"
+					       : "it was stopped before it ran");
+	}
+}
+
 static void on_boot_status(void *data, const struct qmp_reply *reply)
 {
 	struct vm *vm = data;
@@ -187,9 +200,7 @@ static void on_boot_status(void *data, const struct qmp_reply *reply)
 	} else if (vm->plan->verified && !vm->stay) {
 		vm_post(vm, SUP_EV_BOOT_RUN);
 	} else if (has_not_run(vm, status)) {
-		vm_set_cause(vm, CAUSE_USER,
-			vm->plan->user_stopped ? "it was started with -S"
-					       : "it was stopped before it ran");
+		note_not_run(vm);
 		vm_post(vm, SUP_EV_BOOT_STAY);
 	} else {
 		vm_post(vm, SUP_EV_BOOT_STOPPED);

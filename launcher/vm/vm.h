@@ -38,6 +38,7 @@ struct vm_plan {
 	unsigned release_on;         /* enum release_on */
 	bool verified;               /* --start verified: we add -S and compare */
 	bool user_stopped;           /* the user's own -S */
+	bool preconfig;              /* the user's own --preconfig */
 	bool incoming;               /* register only */
 	bool in_place;               /* we become QEMU, the supervisor is a process of its own */
 	bool daemonizes;             /* QEMU leaves us behind by itself: only in place */
