@@ -146,6 +146,10 @@ class Vm:
         except subprocess.TimeoutExpired:
             raise AssertionError(f"{self.name} did not end within {timeout} s\n{self.err}") from None
 
+    def wait_gone(self):
+        """Until the supervisor has cleaned up, too."""
+        self.wait_end()
+
     def is_alive(self):
         return self.process.poll() is None
 
