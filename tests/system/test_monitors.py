@@ -10,11 +10,14 @@ import json
 import os
 import pty
 import select
+import shutil
 import socket
+import subprocess
 import tty
 
 import procfs
 from deadline import wait_for
+from in_place import DropInTest
 from qmp import Qmp
 from rfb import Vnc
 from vmtest import QEMU, VmTest, main
@@ -273,6 +276,42 @@ class Writers(MonitorTest):
                 os.truncate(disk, 0)
                 os.truncate(disk, 1 << 20)
                 self.assert_says("a test driver", self.pins(*words)[0])
+
+
+class DropIn(DropInTest):
+    """A user who knows nothing of vmlatch, and has QEMU's default monitor or one of his own."""
+    DEFAULTS = ("-accel", "tcg", "-machine", "pc", "-m", "32")
+
+    def test_sees_and_does_what_he_is_used_to(self):
+        disk = self.guest("halt")
+        for words in (("-display", "none", "-monitor", "stdio"), ("-nographic", "-serial", "null"),
+                      ("-vnc", "unix:v.sock", "-monitor", "stdio")):
+            with self.subTest(words):
+                script = "stop\ninfo status\ncont\ninfo status\nquit\n"
+                said = [subprocess.run([self.NAME, *self.DEFAULTS, *self.drive(disk), *words], cwd=self.dir,
+                                       executable=executable, input=script, capture_output=True, text=True,
+                                       timeout=60, check=True, env=self.environment)
+                        for executable in (shutil.which(QEMU), self.find(self.NAME))]
+                self.assertEqual((said[0].stdout, said[0].stderr), (said[1].stdout, said[1].stderr))
+                self.wait_nobody()
+
+    def test_keeps_his_disk_through_his_own_pauses(self):
+        disk = self.guest("writer", writer="me")
+        vm = self.start("vm", *self.drive(disk), "-nographic", "-serial", "null", machine=self.DEFAULTS,
+                        stdin=subprocess.PIPE)
+        vm.wait_state(run="running", lock="held")
+        vm.known()
+        vm.process.stdin.write(b"stop\n")
+        vm.process.stdin.flush()
+        vm.wait_state(run="paused", lock="held")
+        self.assert_held(disk)
+        self.assert_in_use(self.refused(75, "other", *self.drive(disk)), disk, vm)
+        self.assert_says("-nographic: .*add '-monitor none'", self.fails(69, "pause", "vm"))
+        vm.process.stdin.write(b"cont\n")
+        vm.process.stdin.close()
+        self.wait_writing(disk)
+        vm.wait_state(run="running", lock="held")
+        self.assertEqual(vm.err, "")
 
 
 if __name__ == "__main__":
