@@ -68,7 +68,7 @@ class InPlaceTest(VmTest):
 
     def supervisors(self):
         return [pid for pid in procfs.with_environment(str(self.runtime))
-                if procfs.argv(pid)[:1] and procfs.argv(pid)[0].startswith("vmlatch: ")]
+                if (procfs.argv(pid) or [""])[0].startswith("vmlatch: ")]
 
     def wait_nobody(self, timeout=TIMEOUT):
         """Until no vmlatch of this test is left."""
