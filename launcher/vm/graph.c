@@ -19,6 +19,7 @@ struct check {
 	struct vm *vm;
 	graph_fn fn;
 	unsigned looks;
+	bool again;                       /* QEMU was asked a second time, in this look */
 	const char *const *device_places; /* which to ask next; NULL: none */
 	struct resource_set missing;
 	struct resource_set mapped; /* not locked, or not known to be other VMs' too */
@@ -170,9 +171,8 @@ static int judge_problems(const struct vm *vm, const struct strv *problems, stru
 }
 
 /* Compare, now that QEMU has said what it has. @nodes NULL: it does not say. */
-static int compare(struct check *check, json_t *nodes, struct error *err)
+static int compare(struct check *check, json_t *nodes, struct strv *problems, struct error *err)
 {
-	_cleanup_(strv_finish) struct strv problems = { 0 };
 	struct vm *vm = check->vm;
 	struct block_nodes_query query = {
 		.nodes = nodes,
@@ -181,11 +181,23 @@ static int compare(struct check *check, json_t *nodes, struct error *err)
 		.locked = &vm->state.resources,
 		.readers = vm->plan->options->readonly_locks,
 	};
-	int ret = block_nodes_missing(&query, &check->missing, &problems, err);
+	int ret = block_nodes_missing(&query, &check->missing, problems, err);
 
-	if (ret == 0)
-		ret = judge_problems(vm, &problems, err);
 	return ret < 0 ? ret : mapped_files_find(query.pid, &check->mapped, err);
+}
+
+static void ask(struct check *check);
+
+/*
+ * A QEMU that is told to quit closes its images between its answer and our look,
+ * and does not answer any more. So nothing is made of what is found only once.
+ */
+static void ask_again(struct check *check)
+{
+	check->again = true;
+	resource_set_finish(&check->missing);
+	resource_set_finish(&check->mapped);
+	ask(check);
 }
 
 /* A guest that runs already is not stopped for a question that QEMU does not answer. */
@@ -199,6 +211,7 @@ static void on_nodes(void *data, const struct qmp_reply *reply)
 	static const char *const places[] = { "/machine/peripheral", "/machine/peripheral-anon",
 		NULL };
 	struct check *check = data;
+	_cleanup_(strv_finish) struct strv problems = { 0 };
 	struct error err = { 0 };
 	int ret;
 
@@ -206,10 +219,16 @@ static void on_nodes(void *data, const struct qmp_reply *reply)
 		check_end(check, reply->result < 0 ? reply->result : -EIO, reply->words);
 		return;
 	}
-	if (reply->result > 0)
+	if (reply->result > 0 && !check->again)
 		log_info("QEMU does not tell its block graph, its descriptors must do: %s",
 			reply->words);
-	ret = compare(check, reply->value, &err);
+	ret = compare(check, reply->value, &problems, &err);
+	if (!check->again && (ret < 0 || problems.n || check->missing.n)) {
+		ask_again(check);
+		return;
+	}
+	if (ret == 0)
+		ret = judge_problems(check->vm, &problems, &err);
 	check->device_places = places;
 	if (ret < 0)
 		check_end(check, ret, err.text);
@@ -219,9 +238,8 @@ static void on_nodes(void *data, const struct qmp_reply *reply)
 		lock_missing(check);
 }
 
-static void look(struct check *check)
+static void ask(struct check *check)
 {
-	check->looks++;
 	monitor_call(check->vm, &(struct monitor_call){
 					.command = "query-named-block-nodes",
 					.arguments = json_pack("{s:b}", "flat", 1),
@@ -229,6 +247,13 @@ static void look(struct check *check)
 					.fn = on_nodes,
 					.data = check,
 				});
+}
+
+static void look(struct check *check)
+{
+	check->looks++;
+	check->again = false;
+	ask(check);
 }
 
 void graph_check(struct vm *vm, graph_fn fn)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """From the fork to the first 'cont': what QEMU gets, and what keeps it from running."""
 
+import json
 import os
 import re
 import resource
@@ -218,9 +219,9 @@ class Scale(FakeTest):
 class Direct(FakeTest):
     """QEMU is not told to wait: what happens to the guest before its graph is compared is no -S."""
 
-    def start_direct(self, *more, script=()):
+    def start_direct(self, *more, options=(), script=()):
         path = self.disk("disk.raw")
-        vm = self.start("vm", *self.drive(path), *more, options=("--start", "direct"), script=script)
+        vm = self.start("vm", *self.drive(path), *more, options=("--start", "direct", *options), script=script)
         vm.disk = path
         return vm
 
@@ -238,6 +239,15 @@ class Direct(FakeTest):
                 self.assert_held(vm.disk)
                 self.does("stop", "vm")
                 vm.wait_end()
+
+    def test_an_image_that_is_named_once_and_gone_when_it_is_asked_again_is_no_finding(self):
+        nodes = json.dumps([{"node-name": name, "drv": "file", "ro": False, "file": str(file)}
+                            for name, file in {"n": self.dir / "disk.raw", "m": "/no/such/image"}.items()])
+        vm = self.start_direct(options=("--require-locks",), script=[f"once query-named-block-nodes reply {nodes}"])
+        wait_for("it is not asked again", lambda: vm.fake.commands().count("query-named-block-nodes") == 2)
+        self.does("pause", "vm")
+        vm.wait_state(run="paused", lock="released")
+        self.assertEqual(vm.err, "")
 
     def test_guest_with_minus_s_waits_for_its_user(self):
         vm = self.start_direct("-S")
