@@ -146,6 +146,17 @@ static bool ends(void)
 	return poll(&end, 1, 0) > 0;
 }
 
+/* A traced thread that dies is there until it is looked at. */
+static void look_until_end(void)
+{
+	int ms;
+
+	for (ms = 0; ms < DEADLINE_MS && !ends(); ms++) {
+		tracer_look(&tracer);
+		sleep_ms(1);
+	}
+}
+
 static int start_child(void **state)
 {
 	(void)state;
@@ -164,14 +175,10 @@ static int start_child(void **state)
 static int end_child(void **state)
 {
 	bool ended;
-	int ms;
 
 	(void)state;
 	pidfd_signal(pidfd, SIGKILL);
-	for (ms = 0; ms < DEADLINE_MS && !ends(); ms++) {
-		tracer_look(&tracer);
-		sleep_ms(1);
-	}
+	look_until_end();
 	ended = ends();
 	if (ended)
 		waitpid(child, NULL, 0);
@@ -265,7 +272,7 @@ static void a_kill_is_seen_at_once_and_the_exit_status_is_left(void **state)
 	assert_int_equal(tracer_hold(&tracer, child), 0);
 	look_until_quiet();
 	pidfd_signal(pidfd, SIGKILL);
-	look_until_quiet();
+	look_until_end();
 	assert_true(ends());
 	assert_int_equal(waitid(P_PID, child, &info, WEXITED | WNOHANG | WNOWAIT), 0);
 	assert_int_equal(info.si_pid, child);

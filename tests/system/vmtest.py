@@ -300,7 +300,7 @@ class VmTest(unittest.TestCase):
     def spawn(self, command, preexec=None, **more):
         def prepare():
             die_with_parent()
-            for number in (signal.SIGINT, signal.SIGQUIT):  # a shell's '&' has them ignored
+            for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):  # ignored below '&' and nohup
                 signal.signal(number, signal.SIG_DFL)
             if preexec:
                 preexec()
