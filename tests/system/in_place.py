@@ -67,8 +67,14 @@ class InPlaceTest(VmTest):
         self.wait_nobody()
 
     def supervisors(self):
+        started = {vm.pid for vm in self.vms}
         return [pid for pid in procfs.with_environment(str(self.runtime))
-                if (procfs.argv(pid) or [""])[0].startswith("vmlatch: ")]
+                if pid not in started and self._is_supervisor(pid)]
+
+    @staticmethod
+    def _is_supervisor(pid):
+        """One that has just been forked off is not called so yet."""
+        return (procfs.argv(pid) or [""])[0].startswith("vmlatch: ") or procfs.exe(pid) == procfs.exe_of(VMLATCH)
 
     def wait_nobody(self, timeout=TIMEOUT):
         """Until no vmlatch of this test is left."""
