@@ -63,6 +63,8 @@ const struct qemu_option *qemu_option_find(const char *name);
 /* All handlers: 0 or -ENOMEM; on_config() also -errno with the sentence in scan->err. */
 int on_exit_at_once(struct scan *scan, const struct qemu_option *option, const char *arg);
 int on_printing(struct scan *scan, const struct qemu_option *option, const char *arg);
+
+/* argv_fact.c */
 int on_flag(struct scan *scan, const struct qemu_option *option, const char *arg);
 int on_text(struct scan *scan, const struct qemu_option *option, const char *arg);
 int on_name(struct scan *scan, const struct qemu_option *option, const char *arg);
