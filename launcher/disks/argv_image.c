@@ -214,5 +214,9 @@ int on_set(struct scan *scan, const struct qemu_option *option, const char *arg)
 				return keyval_set_text(items->items[i].options, parts[2], parts[3]);
 		}
 	}
+	/* -monitor and -qmp make ones that QEMU names itself ("compat_monitor0") */
+	if (str_equal(parts[0], groups[SCAN_MONITOR]) || str_equal(parts[0], groups[SCAN_CHARDEV]))
+		return scan_add_monitor(scan, arg,
+			"may lead a monitor elsewhere; give it with -chardev and -mon instead");
 	return 0; /* QEMU refuses what is not there; other groups have no disks and no monitors */
 }

@@ -163,6 +163,11 @@ static void a_monitor_counts_by_who_reaches_it(void **state)
 		{ "-chardev pty,id=a -mon a -set chardev.a.backend=null", "" },
 		{ "-chardev pty,id=a -set chardev.a.mux=on", "-chardev pty,id=a: C-a s" },
 		{ "-monitor vc -vnc :0,id=v -set vnc.v.vnc=none", "" },
+		/* names that QEMU gives */
+		{ "-chardev pty,id=p -monitor null -set mon.compat_monitor0.chardev=p",
+			"-set mon.compat_monitor0.chardev=p: " },
+		{ "-qmp null -set chardev.compat_monitor0.backend=pty", "-set chardev." },
+		{ "-monitor null -set device.compat_monitor0.x=y", "" },
 	};
 
 	(void)state;
