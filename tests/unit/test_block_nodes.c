@@ -7,18 +7,15 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "launcher/vm/block_nodes.h"
 #include "launcher/vm/mapped_files.h"
-#include "launcher/vm/qemu_name.h"
 #include "temporary.h"
 
 /* "QEMU" is this process: its descriptors are what is looked at. */
@@ -183,53 +180,6 @@ static void a_file_that_is_only_read_is_not_locked_for_more_than_it_was(void **s
 	assert_int_equal(missing.n, 0);
 }
 
-/* A process that has another file under that number. */
-static pid_t start_other(const char *path)
-{
-	int ready[2];
-	char byte = 0;
-	pid_t pid;
-
-	assert_int_equal(pipe(ready), 0);
-	pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		if (dup2(open(path, O_RDONLY), fd) < 0 || write(ready[1], &byte, 1) < 0)
-			_exit(1);
-		pause();
-		_exit(0);
-	}
-	assert_int_equal(read(ready[0], &byte, 1), 1);
-	close(ready[0]);
-	close(ready[1]);
-	return pid;
-}
-
-static void a_name_of_qemus_own_things_is_not_ours(void **state)
-{
-	static const char *const forms[] = { "/dev/fd/%d", "/proc/self/fd/%d",
-		"/proc/thread-self/fd/%d" };
-	struct stat info, other;
-	char name[64];
-	char *path;
-	pid_t pid;
-	size_t i;
-
-	(void)state;
-	temporary_write(&dir, "other.raw", "contents");
-	path = temporary_path(&dir, "other.raw");
-	assert_int_equal(stat(path, &other), 0);
-	pid = start_other(path);
-	for (i = 0; i < 3; i++) {
-		snprintf(name, sizeof(name), forms[i], fd);
-		assert_int_equal(qemu_name_stat(pid, name, &info), 0);
-		assert_int_equal(info.st_ino, other.st_ino);
-	}
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-	free(path);
-}
-
 static void readers_count_only_where_they_are_asked_for(void **state)
 {
 	(void)state;
@@ -289,31 +239,6 @@ static void a_relative_name_may_be_of_where_it_was_started(void **state)
 	assert_string_equal(missing.items[0].path, disk);
 	assert_string_equal(missing.items[0].origin, "QEMU's block node 'node0'");
 	assert_int_equal(problems.n, 0);
-	json_decref(query.nodes);
-}
-
-/* Nor is one of a QEMU that has left its directory or its root. */
-static void a_name_of_its_own_things_is_not_of_where_it_was_started(void **state)
-{
-	struct block_nodes_query query = { .locked = &locked, .directory = dir.path };
-	char *other = temporary_path(&dir, "other.raw");
-	int also = dup(fd); /* the other process has ours, too */
-	char name[64];
-	int code;
-
-	(void)state;
-	temporary_write(&dir, "other.raw", "contents");
-	snprintf(name, sizeof(name), "/dev/fd/%d", fd);
-	query.nodes = one_node("file", name);
-	query.pid = start_other(other);
-	code = block_nodes_missing(&query, &missing, &problems, NULL);
-	kill(query.pid, SIGKILL);
-	waitpid(query.pid, NULL, 0);
-	close(also);
-	assert_int_equal(code, 0);
-	assert_int_equal(missing.n, 1);
-	assert_string_equal(missing.items[0].path, other);
-	free(other);
 	json_decref(query.nodes);
 }
 
@@ -495,8 +420,6 @@ int main(void)
 		TEST(a_node_whose_name_is_json_stands_on_what_it_names),
 		TEST(what_qemu_says_is_read_only_is),
 		TEST(a_file_that_is_only_read_is_not_locked_for_more_than_it_was),
-		TEST(a_name_of_qemus_own_things_is_not_ours),
-		TEST(a_name_of_its_own_things_is_not_of_where_it_was_started),
 		TEST(of_a_file_that_cannot_be_told_each_that_could_be_it_is_missing),
 		TEST(a_life_line_is_not_what_cannot_be_told),
 		TEST(without_a_graph_each_image_counts),
