@@ -118,8 +118,9 @@ class Program(OnFuse):
         disk = self.guest("halt")
         # by a process that comes behind the VM's in /proc, and has no record
         program = "import locks, sys, time; locks.Held(sys.argv[1]).__enter__(); print(flush=True); time.sleep(600)"
-        holder = self.spawn([sys.executable, "-c", program, disk], stdout=subprocess.PIPE)
-        holder.stdout.readline()
+        holder = self.spawn([sys.executable, "-c", program, disk], stdout=subprocess.PIPE,
+                            cwd=os.path.dirname(os.path.abspath(__file__)))  # where 'locks' is
+        self.assertEqual(holder.stdout.readline(), b"\n")
         fuse.hang()
         time.sleep(1.2)  # what the kernel knows of the file is out of date
         said = self.refused(75, "second", *self.drive(disk))
