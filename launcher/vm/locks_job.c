@@ -58,3 +58,19 @@ int locks_job_submit(const struct locks_job *job)
 	take_ptr(copy);
 	return 0;
 }
+
+void locks_job_answer(const struct locks_job *job, int code, const char *words)
+{
+	struct locks_result result = { .code = code, .words = words, .state = job->text };
+
+	if (job->fn)
+		job->fn(job->data, &result);
+}
+
+void locks_job_submit_or_fail(struct locks_job *job)
+{
+	if (locks_job_submit(job) == 0)
+		return;
+	locks_job_answer(job, -ENOMEM, "out of memory");
+	resource_set_finish(&job->images);
+}

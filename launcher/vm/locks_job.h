@@ -36,3 +36,9 @@ struct locks_job {
 
 /* Queue a copy of @job, which owns what @job owned. 0 or -errno: then the caller still does. */
 int locks_job_submit(const struct locks_job *job);
+
+/* Tell who has asked for it, if anybody. */
+void locks_job_answer(const struct locks_job *job, int code, const char *words);
+
+/* Queue it, or answer that there is no memory, and let @job's images go. */
+void locks_job_submit_or_fail(struct locks_job *job);

@@ -12,24 +12,6 @@
 
 /* The lock calls that somebody waits for: attach, detach, inquire, the end. */
 
-#define END_DEADLINE_MS 10000
-
-static void answer(const struct locks_job *job, int code, const char *words)
-{
-	struct locks_result result = { .code = code, .words = words, .state = job->text };
-
-	if (job->fn)
-		job->fn(job->data, &result);
-}
-
-static void submit_or_fail(struct locks_job *job)
-{
-	if (locks_job_submit(job) == 0)
-		return;
-	answer(job, -ENOMEM, "out of memory");
-	resource_set_finish(&job->images);
-}
-
 /* What the VM has now; and while it is released, the saved state that says so. */
 static int take_stock(struct locks_job *job, struct error *err)
 {
@@ -70,7 +52,7 @@ static void done_detach(struct locks_job *job, int result, const struct error *e
 		note_stock(job);
 	for (i = 0; result == 0 && i < job->images.n; i++)
 		plant_forget(job->vm, &job->images.items[i]);
-	answer(job, result, err->text);
+	locks_job_answer(job, result, err->text);
 }
 
 void locks_detach(struct vm *vm, const struct resource_set *images, locks_fn fn, void *data)
@@ -80,22 +62,25 @@ void locks_detach(struct vm *vm, const struct resource_set *images, locks_fn fn,
 	};
 
 	if (resource_set_copy(&job.images, images) < 0)
-		answer(&job, -ENOMEM, "out of memory");
+		locks_job_answer(&job, -ENOMEM, "out of memory");
 	else
-		submit_or_fail(&job);
+		locks_job_submit_or_fail(&job);
 }
 
 /* Attach; what is new is planted in QEMU before the caller hears of it. */
 
-/* Those that the VM does not have yet. 0 or -ENOMEM. */
-static int find_new(const struct domain_lock *domain, const struct resource_set *images,
-	struct resource_set *ret)
+/*
+ * Those that the VM does not have yet: undoing takes away these, and never what
+ * the guest has had all along. 0 or -ENOMEM.
+ */
+static int find_new(
+	const struct resource_set *had, const struct resource_set *images, struct resource_set *ret)
 {
 	size_t i;
 	int code = 0;
 
 	for (i = 0; code == 0 && i < images->n; i++) {
-		if (!resource_set_find(domain_lock_resources(domain), &images->items[i]))
+		if (!resource_set_find(had, &images->items[i]))
 			code = resource_set_add(ret, &images->items[i], NULL);
 	}
 	return code;
@@ -128,7 +113,7 @@ static int run_attach(struct locks_job *job, struct error *err)
 {
 	_cleanup_(resource_set_finish) struct resource_set added = { 0 };
 	struct domain_lock *domain = job->vm->domain;
-	int ret = find_new(domain, &job->images, &added);
+	int ret = find_new(domain_lock_resources(domain), &job->images, &added);
 
 	if (ret < 0)
 		return error_set(err, ret, "out of memory");
@@ -178,20 +163,6 @@ static void on_planted(void *data, int result, const char *words)
 	attaching_free(attaching);
 }
 
-/* Undoing takes away these, and never what the guest has had all along. */
-static int find_added(
-	const struct vm *vm, const struct resource_set *images, struct resource_set *ret)
-{
-	size_t i;
-	int code = 0;
-
-	for (i = 0; code == 0 && i < images->n; i++) {
-		if (!resource_set_find(&vm->state.resources, &images->items[i]))
-			code = resource_set_add(ret, &images->items[i], NULL);
-	}
-	return code;
-}
-
 static void done_attach(struct locks_job *job, int result, const struct error *err)
 {
 	struct attaching *attaching;
@@ -200,16 +171,18 @@ static void done_attach(struct locks_job *job, int result, const struct error *e
 	if (result != 0) {
 		if (result == LOCK_BUSY)
 			refusal_sentence(job->vm->rundir, &job->conflict, &words);
-		answer(job, result, words.text);
+		locks_job_answer(job, result, words.text);
 		return;
 	}
 	loss_watch(job->vm, job->lost_fd);
 	attaching = calloc(1, sizeof(*attaching));
-	if (!attaching || find_added(job->vm, &job->images, &attaching->added) < 0) {
+	if (!attaching ||
+		find_new(&job->vm->state.resources, &job->images, &attaching->added) < 0) {
 		if (attaching)
 			attaching_free(attaching);
 		note_stock(job);
-		answer(job, -ENOMEM, "out of memory: locked, but not for as long as QEMU lives");
+		locks_job_answer(
+			job, -ENOMEM, "out of memory: locked, but not for as long as QEMU lives");
 		return;
 	}
 	note_stock(job);
@@ -228,9 +201,9 @@ void locks_attach(struct vm *vm, const struct resource_set *images, locks_fn fn,
 	};
 
 	if (resource_set_copy(&job.images, images) < 0)
-		answer(&job, -ENOMEM, "out of memory");
+		locks_job_answer(&job, -ENOMEM, "out of memory");
 	else
-		submit_or_fail(&job);
+		locks_job_submit_or_fail(&job);
 }
 
 /* Inquire. */
@@ -242,7 +215,7 @@ static int run_inquire(struct locks_job *job, struct error *err)
 
 static void done_inquire(struct locks_job *job, int result, const struct error *err)
 {
-	answer(job, result, err->text);
+	locks_job_answer(job, result, err->text);
 }
 
 void locks_inquire(struct vm *vm, locks_fn fn, void *data)
@@ -251,7 +224,7 @@ void locks_inquire(struct vm *vm, locks_fn fn, void *data)
 		.vm = vm, .run = run_inquire, .done = done_inquire, .fn = fn, .data = data
 	};
 
-	submit_or_fail(&job);
+	locks_job_submit_or_fail(&job);
 }
 
 /* A QEMU that has daemonized. */
@@ -278,42 +251,5 @@ void locks_set_process(struct vm *vm)
 		.start_time = vm->child.start_time,
 	};
 
-	submit_or_fail(&job);
-}
-
-/* The end: QEMU is dead, nothing needs saving. */
-
-static int run_end(struct locks_job *job, struct error *err)
-{
-	int ret = domain_lock_process_inquire(job->vm->domain, &job->text, err);
-
-	return ret < 0 ? ret : domain_lock_process_pause(job->vm->domain, job->text, err);
-}
-
-static void done_end(struct locks_job *job, int result, const struct error *err)
-{
-	if (result != 0)
-		log_warning("giving the locks back: %s", err->text);
-	answer(job, result, err->text);
-}
-
-static void late_end(struct locks_job *job)
-{
-	log_warning("giving the locks back takes too long: they end with this process");
-	answer(job, -ETIMEDOUT, "");
-}
-
-void locks_end(struct vm *vm, locks_fn fn, void *data)
-{
-	struct locks_job job = {
-		.vm = vm,
-		.run = run_end,
-		.done = done_end,
-		.late = late_end,
-		.deadline_ms = END_DEADLINE_MS,
-		.fn = fn,
-		.data = data,
-	};
-
-	submit_or_fail(&job);
+	locks_job_submit_or_fail(&job);
 }
