@@ -239,3 +239,14 @@ int strv_add(struct strv *v, const char *text)
 	v->items[++v->n] = NULL;
 	return 0;
 }
+
+bool strv_has(const struct strv *v, const char *text)
+{
+	size_t i;
+
+	for (i = 0; i < v->n; i++) {
+		if (strcmp(v->items[i], text) == 0)
+			return true;
+	}
+	return false;
+}

@@ -62,3 +62,4 @@ struct strv {
 
 void strv_finish(struct strv *v);
 int strv_add(struct strv *v, const char *text); /* copies; 0 or -ENOMEM */
+bool strv_has(const struct strv *v, const char *text);

@@ -45,14 +45,11 @@ struct avoided {
 static bool is_avoided(const struct avoided *avoided, const char *path)
 {
 	struct stat info;
-	size_t i;
 
 	if (!avoided->tried)
 		return false;
-	for (i = 0; i < avoided->tried->n; i++) {
-		if (strcmp(avoided->tried->items[i], path) == 0)
-			return true;
-	}
+	if (strv_has(avoided->tried, path))
+		return true;
 	return stat(path, &info) == 0 && info.st_dev == avoided->self.st_dev &&
 	       info.st_ino == avoided->self.st_ino;
 }

@@ -97,15 +97,10 @@ static char *next_line(char *line, int size, void *stream)
 /* Twice in one file is a slip: which of the two was meant? */
 static int note_key(struct reading *reading, const char *key)
 {
-	size_t i;
-
 	if (str_equal(reading->sink->repeatable, key))
 		return 0;
-	for (i = 0; i < reading->keys.n; i++) {
-		if (strcmp(reading->keys.items[i], key) == 0)
-			return error_set(
-				reading->err, -EINVAL, "'%.64s' is set a second time", key);
-	}
+	if (strv_has(&reading->keys, key))
+		return error_set(reading->err, -EINVAL, "'%.64s' is set a second time", key);
 	if (strv_add(&reading->keys, key) < 0)
 		return error_set(reading->err, -ENOMEM, "out of memory");
 	return 0;

@@ -62,17 +62,6 @@ static bool is_script(const char *path)
 	return fd >= 0 && fd_read_all(fd, start, sizeof(start)) == 2 && memcmp(start, "#!", 2) == 0;
 }
 
-static bool is_known(const struct trace *trace, const char *path)
-{
-	size_t i;
-
-	for (i = 0; i < trace->tried.n; i++) {
-		if (strcmp(trace->tried.items[i], path) == 0)
-			return true;
-	}
-	return false;
-}
-
 static int understand(struct trace *trace, char *text, bool ours)
 {
 	char *line, *rest = text;
@@ -82,7 +71,7 @@ static int understand(struct trace *trace, char *text, bool ours)
 		if (!str_starts(line, TRIED_START))
 			continue;
 		line += strlen(TRIED_START);
-		if (!is_known(trace, line) && (ours || is_script(line)))
+		if (!strv_has(&trace->tried, line) && (ours || is_script(line)))
 			ret = strv_add(&trace->tried, line);
 	}
 	return ret;

@@ -240,12 +240,8 @@ void vm_set_run_state(struct vm *vm, const char *run_state)
 
 bool vm_pin_quietly(struct vm *vm, const char *why)
 {
-	size_t i;
-
-	for (i = 0; i < vm->state.pinned.n; i++) {
-		if (strcmp(vm->state.pinned.items[i], why) == 0)
-			return false;
-	}
+	if (strv_has(&vm->state.pinned, why))
+		return false;
 	if (strv_add(&vm->state.pinned, why) < 0)
 		log_error("out of memory");
 	vm_save_state(vm);
