@@ -185,6 +185,17 @@ static int add_leases(struct preparation *p, struct error *err)
 	return ret;
 }
 
+/* With -daemonize and -chroot names that QEMU was given lead elsewhere later. */
+static int find_directory(struct preparation *p, struct error *err)
+{
+	if (!p->disks.line.daemonize && !p->disks.line.chroot_dir)
+		return 0;
+	p->plan.directory = p->directory = getcwd(NULL, 0);
+	if (!p->directory)
+		return error_set(err, -errno, "the current directory: %s", strerror(errno));
+	return 0;
+}
+
 /* Takes @parsed over. */
 static int fill_plan(
 	struct preparation *p, struct command_line *parsed, size_t keep_open, struct error *err)
@@ -212,12 +223,10 @@ static int fill_plan(
 	p->plan.preconfig = line->preconfig;
 	p->plan.incoming = line->incoming != NULL;
 	p->plan.daemonizes = line->daemonize;
-	p->plan.leaves_directory = line->daemonize || line->chroot_dir;
-	p->plan.directory = p->directory = getcwd(NULL, 0);
-	if (!p->directory)
-		return error_set(err, -errno, "the current directory: %s", strerror(errno));
 	p->plan.in_place = p->options.in_place || line->daemonize;
-	ret = decide_releasing(p, err);
+	ret = find_directory(p, err);
+	if (ret == 0)
+		ret = decide_releasing(p, err);
 	if (ret == 0)
 		ret = libvirt_look(p->plan.argv, "", &p->warnings);
 	return ret < 0 ? ret : judge_notes(p, err);

@@ -16,7 +16,7 @@ struct preparation {
 	const struct lock_driver *driver;
 	struct credentials credentials;
 	struct disks disks;
-	char *directory; /* where QEMU will be started, absolute */
+	char *directory; /* as in the plan */
 	struct strv pinned;
 	struct strv warnings;
 	char name[VM_NAME_SIZE];

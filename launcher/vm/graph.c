@@ -177,7 +177,7 @@ static int compare(struct check *check, json_t *nodes, struct strv *problems, st
 	struct block_nodes_query query = {
 		.nodes = nodes,
 		.pid = vm->child.pid,
-		.directory = vm->plan->leaves_directory ? vm->plan->directory : NULL,
+		.directory = vm->plan->directory,
 		.locked = &vm->state.resources,
 		.readers = vm->plan->options->readonly_locks,
 	};

@@ -34,19 +34,18 @@ struct vm_plan {
 	char **argv;        /* QEMU's arguments as the user gave them */
 	const struct credentials *credentials;
 	const struct resource_set *resources;
-	const struct strv *pinned;   /* why it never releases; empty: it may */
-	unsigned release_on;         /* enum release_on */
-	bool verified;               /* --start verified: we add -S and compare */
-	bool user_stopped;           /* the user's own -S */
-	bool preconfig;              /* the user's own --preconfig */
-	bool incoming;               /* register only */
-	bool in_place;               /* we become QEMU, the supervisor is a process of its own */
-	bool daemonizes;             /* QEMU leaves us behind by itself: only in place */
-	const char *directory;       /* where QEMU is started, absolute */
-	bool leaves_directory;       /* and its root, perhaps: names lead elsewhere later */
-	bool unnamed;                /* nobody has named it: its end is nobody's to ask for */
-	sigset_t signals;            /* the mask that QEMU starts with (signals_block()) */
-	bool ignores_children;       /* likewise */
+	const struct strv *pinned; /* why it never releases; empty: it may */
+	unsigned release_on;       /* enum release_on */
+	bool verified;             /* --start verified: we add -S and compare */
+	bool user_stopped;         /* the user's own -S */
+	bool preconfig;            /* the user's own --preconfig */
+	bool incoming;             /* register only */
+	bool in_place;             /* we become QEMU, the supervisor is a process of its own */
+	bool daemonizes;           /* QEMU leaves us behind by itself: only in place */
+	const char *directory; /* where QEMU is started, if it leaves that (or its root); NULL */
+	bool unnamed;          /* nobody has named it: its end is nobody's to ask for */
+	sigset_t signals;      /* the mask that QEMU starts with (signals_block()) */
+	bool ignores_children; /* likewise */
 	const struct notify *notify; /* the service manager's socket */
 };
 
