@@ -136,38 +136,6 @@ static bool is_loop(const struct chain_place *place, size_t image)
 	return false;
 }
 
-/* The strongest thing that QEMU may do to this file, and why that. */
-static enum resource_mode mode_find(
-	const char *path, const struct chain_place *place, const char *format, const char **ret_why)
-{
-	bool device = place->uses & ARGV_USE_DEVICE;
-	bool shared = device && !(place->uses & ARGV_USE_NO_SHARING);
-	bool plain = place->plain && strcmp(format, "raw") == 0;
-
-	*ret_why = "QEMU cannot write this format";
-	if (block_driver_only_reads(format))
-		return RESOURCE_READER;
-	*ret_why = place->backing ? "a backing file is only read"
-				  : "read-only, a CD-ROM, or the base of a snapshot";
-	if (!place->writable)
-		return RESOURCE_READER;
-	/* QEMU opens it for writing only when a device (or job) wants to write, and if it may */
-	*ret_why = "only CD-ROM drives use it";
-	if (place->auto_read_only && plain && device && !(place->uses & ARGV_USE_NO_CDROM))
-		return RESOURCE_READER;
-	*ret_why = "it may not be written, and QEMU goes on without";
-	if (place->auto_read_only && faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) < 0 &&
-		(errno == EACCES || errno == EROFS))
-		return RESOURCE_READER;
-	*ret_why = "each device that uses it has share-rw=on";
-	if (plain && shared)
-		return RESOURCE_SHARED;
-	/* metadata cannot be shared, whatever the device allows */
-	*ret_why = shared ? "share-rw=on, but the metadata of its format cannot be shared"
-			  : "QEMU may write to it";
-	return RESOURCE_EXCLUSIVE;
-}
-
 static int set_add(struct chain *chain, const struct disk_image *image, enum resource_mode mode,
 	const struct chain_place *place)
 {
@@ -234,7 +202,7 @@ static int image_visit(struct chain *chain, struct stat *st, const struct chain_
 		image->backing = place->backing;
 		image->parent = parent_find(place);
 	}
-	mode = mode_find(image->path, place, format, &why);
+	mode = chain_mode_find(image->path, place, format, &why);
 	if (!image->why || mode > image->mode) {
 		image->mode = mode;
 		image->why = why;

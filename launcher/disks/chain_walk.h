@@ -99,3 +99,12 @@ int chain_file_fail(struct chain *chain, const struct chain_place *place, const 
 /* A file that must not be used. Returns -EINVAL. */
 int chain_file_refuse(
 	struct chain *chain, const struct chain_place *place, const char *path, const char *why);
+
+/*
+ * chain_mode.c: the strongest thing that QEMU may do to this file.
+ *
+ * @format	QEMU's name of it
+ * @ret_why	half a sentence, static
+ */
+enum resource_mode chain_mode_find(const char *path, const struct chain_place *place,
+	const char *format, const char **ret_why);
