@@ -87,8 +87,7 @@ int check_report(const struct preparation *p)
 		return exit_failure(error_set(&err, -ENOMEM, "out of memory"), &err);
 	}
 	status = look_at_all(&findings);
-	if (status == EX_TEMPFAIL)
-		name_holders(&findings);
+	name_holders(&findings);
 	if (p->options.json)
 		check_print_json(&findings);
 	else

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """`vmlatch check`: what would be locked, why, who has it, and what QEMU would get."""
 
+import hashlib
 import json
 import os
 import re
@@ -54,6 +55,16 @@ class Check(VmTest):
                 self.assertIn(f"inode {info.st_ino} of device {os.major(info.st_dev)}:", text)
         self.assertIn(f"            through   backing file of {middle}\n"
                       f"                      backing file of {top}\n", text)
+
+    def test_names_the_holder_also_where_another_disk_cannot_be_locked(self):
+        held, odd, lockspace = self.disk("held.raw"), self.disk("odd.raw"), self.dir / "locks"
+        self.running("reader", *self.drive(held, "readonly=on", interface="virtio"))
+        lockspace.mkdir(mode=0o700)
+        os.mkfifo(lockspace / hashlib.sha256(str(odd).encode()).hexdigest())
+        result = self.vmlatch("check", "--lockspace", lockspace, "--", QEMU, *MACHINE,
+                              *self.drive(odd), *self.drive(held))
+        self.assertNotIn(result.status, (0, 75))
+        self.assert_says("held.raw .*: in use by VM 'reader'", result.out)
 
     def test_tells_why_a_lock_is_as_it_is(self):
         disk, more = self.disk("disk"), self.qcow2("more.qcow2")
