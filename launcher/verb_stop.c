@@ -103,8 +103,7 @@ static void say_supervisor_stays(pid_t supervisor, const char *rung)
 	if (process_is_stopped(supervisor))
 		log_error("QEMU has ended (%s), but its supervisor (pid %d) does not answer: it is "
 			  "stopped (state T), and the disks stay locked; 'kill -CONT %d' lets it "
-			  "go on "
-			  "and end",
+			  "go on and end",
 			rung, supervisor, supervisor);
 	else
 		log_error("QEMU has ended (%s), but its supervisor still waits for its last I/O",

@@ -56,14 +56,7 @@ class InPlaceTest(VmTest):
         return super().start(name, *qemu_args, options=["--in-place", *options], **more)
 
     def _let_supervisors_leave(self):
-        for vm in self.vms:
-            if vm.process.poll() is None:
-                vm.process.terminate()
-        for vm in self.vms:
-            try:
-                vm.process.wait(15)
-            except subprocess.TimeoutExpired:
-                pass
+        self._terminate_all()
         self.wait_nobody()
 
     def supervisors(self):

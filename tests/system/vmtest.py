@@ -408,7 +408,7 @@ class VmTest(unittest.TestCase):
 
     # --- the end ---
 
-    def _end_everything(self):
+    def _terminate_all(self):
         for vm in self.vms:
             if vm.process.poll() is None:
                 vm.process.terminate()
@@ -417,6 +417,9 @@ class VmTest(unittest.TestCase):
                 vm.process.wait(15)
             except subprocess.TimeoutExpired:
                 pass
+
+    def _end_everything(self):
+        self._terminate_all()
         problems = [f"{vm.name} did not end by SIGTERM" for vm in self.vms
                     if vm.process.poll() is None]
         problems += self._end_survivors()

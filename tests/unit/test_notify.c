@@ -49,22 +49,43 @@ static void path_of_manager(const struct temporary *dir, struct sockaddr_un *add
 	address->sun_path[len] = '/';
 }
 
-static void a_path_is_told(void **state)
+/* A manager at a path, and who tells it. */
+struct told {
+	struct temporary dir;
+	int manager;
+	struct notify notify;
+};
+#define TOLD_INIT                                     \
+	{                                             \
+		.manager = -1, .notify = NOTIFY_INIT, \
+	}
+
+static void told_begin(struct told *told)
 {
-	_cleanup_(notify_close) struct notify notify = NOTIFY_INIT;
-	_cleanup_(closep) int manager = -1;
 	struct error err = { 0 };
 	struct sockaddr_un address;
-	struct temporary dir;
+
+	assert_int_equal(temporary_make(&told->dir), 0);
+	path_of_manager(&told->dir, &address);
+	told->manager = manager_open(&address, sizeof(address));
+	assert_int_equal(notify_open(&told->notify, address.sun_path, &err), 0);
+}
+
+static void told_finish(struct told *told)
+{
+	notify_close(&told->notify);
+	closep(&told->manager);
+	temporary_remove(&told->dir);
+}
+
+static void a_path_is_told(void **state)
+{
+	_cleanup_(told_finish) struct told told = TOLD_INIT;
 
 	(void)state;
-	assert_int_equal(temporary_make(&dir), 0);
-	path_of_manager(&dir, &address);
-	manager = manager_open(&address, sizeof(address));
-	assert_int_equal(notify_open(&notify, address.sun_path, &err), 0);
-	assert_int_equal(notify_send(&notify, "READY=1\n"), 0);
-	expect_heard(manager, "READY=1\n");
-	temporary_remove(&dir);
+	told_begin(&told);
+	assert_int_equal(notify_send(&told.notify, "READY=1\n"), 0);
+	expect_heard(told.manager, "READY=1\n");
 }
 
 static void an_abstract_name_is_told(void **state)
@@ -137,42 +158,26 @@ static void without_a_manager_there_is_nothing_to_do(void **state)
 /* It may hang for good: nobody waits for it. */
 static void a_manager_that_reads_nothing_is_not_waited_for(void **state)
 {
-	_cleanup_(notify_close) struct notify notify = NOTIFY_INIT;
-	_cleanup_(closep) int manager = -1;
-	struct error err = { 0 };
-	struct sockaddr_un address;
-	struct temporary dir;
+	_cleanup_(told_finish) struct told told = TOLD_INIT;
 	int i, ret = 0;
 
 	(void)state;
-	assert_int_equal(temporary_make(&dir), 0);
-	path_of_manager(&dir, &address);
-	manager = manager_open(&address, sizeof(address));
-	assert_int_equal(notify_open(&notify, address.sun_path, &err), 0);
+	told_begin(&told);
 	for (i = 0; i < 100000 && ret == 0; i++)
-		ret = notify_send(&notify, "STATUS=still\n");
+		ret = notify_send(&told.notify, "STATUS=still\n");
 	assert_int_equal(ret, -EAGAIN);
-	expect_heard(manager, "STATUS=still\n");
-	assert_int_equal(notify_send(&notify, "STATUS=still\n"), 0);
-	temporary_remove(&dir);
+	expect_heard(told.manager, "STATUS=still\n");
+	assert_int_equal(notify_send(&told.notify, "STATUS=still\n"), 0);
 }
 
 static void a_sentence_is_one_line(void **state)
 {
-	_cleanup_(notify_close) struct notify notify = NOTIFY_INIT;
-	_cleanup_(closep) int manager = -1;
-	struct error err = { 0 };
-	struct sockaddr_un address;
-	struct temporary dir;
+	_cleanup_(told_finish) struct told told = TOLD_INIT;
 
 	(void)state;
-	assert_int_equal(temporary_make(&dir), 0);
-	path_of_manager(&dir, &address);
-	manager = manager_open(&address, sizeof(address));
-	assert_int_equal(notify_open(&notify, address.sun_path, &err), 0);
-	notify_say(&notify, "a\nREADY=1\n\xff");
-	expect_heard(manager, "STATUS=a\\x0aREADY=1\\x0a\\xff\n");
-	temporary_remove(&dir);
+	told_begin(&told);
+	notify_say(&told.notify, "a\nREADY=1\n\xff");
+	expect_heard(told.manager, "STATUS=a\\x0aREADY=1\\x0a\\xff\n");
 }
 
 static void ready_is_what_runs_or_may_run_under_its_locks(void **state)
