@@ -11,6 +11,7 @@ from pathlib import Path
 
 import procfs
 from deadline import wait_for
+from in_place import InPlaceTest
 from vmtest import MACHINE, QEMU, VMLATCH, VmTest, main
 
 JOB_CONTROL = Path(__file__).with_name("job_control.py")
@@ -81,6 +82,8 @@ class UsersOwn(VmTest):
 
 
 class JobControl(VmTest):
+    options = ()
+
     def setUp(self):
         super().setUp()
         self.master, slave = pty.openpty()
@@ -88,8 +91,8 @@ class JobControl(VmTest):
         self.addCleanup(os.close, self.master)
         self.disk_path = self.guest("halt")
         self.shell = self.spawn(
-            [sys.executable, JOB_CONTROL, writer, VMLATCH, "run", "--name", "vm", "--", QEMU, *MACHINE,
-             *self.drive(self.disk_path)],
+            [sys.executable, JOB_CONTROL, writer, VMLATCH, "run", "--name", "vm", *self.options, "--",
+             QEMU, *MACHINE, *self.drive(self.disk_path)],
             pass_fds=[writer], stdin=slave, stdout=slave, stderr=slave)
         os.close(slave)
         os.close(writer)
@@ -99,7 +102,8 @@ class JobControl(VmTest):
         self.pid = int(self.said().split()[1])
         wait_for("the VM runs", lambda: self.status("vm").get("run_state") == "running")
         self.qemu = wait_for("no QEMU", lambda: next(
-            (pid for pid in procfs.children(self.pid) if "-readconfig" in procfs.argv(pid)), None))
+            (pid for pid in [self.pid, *procfs.children(self.pid)] if "-readconfig" in procfs.argv(pid)),
+            None))
 
     def said(self):
         return self.report.readline().strip()
@@ -128,6 +132,18 @@ class JobControl(VmTest):
         self.assertEqual(self.said(), "exited 0")
         self.assertFalse(procfs.alive(self.qemu))
         self.assert_free(self.disk_path)
+
+
+class JobControlInPlace(JobControl, InPlaceTest):
+    """The process that the terminal knows is QEMU, and its supervisor is in a session of its own."""
+    options = ("--in-place",)
+
+    def setUp(self):
+        super().setUp()
+        self.assertEqual(self.qemu, self.pid)
+
+    def assert_free(self, path):
+        self.wait_free(path)  # the supervisor hears of the end after the terminal
 
 
 if __name__ == "__main__":
