@@ -406,7 +406,7 @@ static void a_qemu_that_dies_ends_the_calls(void **state)
 	struct test test;
 
 	(void)state;
-	begin(&test, fake(), "on stop die SIGKILL\n");
+	begin(&test, fake(), "on stop delay-ms 300\non stop die SIGKILL\n");
 	expect_log(&test, "ready ");
 	call(&test, "stop");
 	call(&test, "query-status");

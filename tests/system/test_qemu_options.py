@@ -237,7 +237,7 @@ class Options:
         # 7.2 has no such option, and no QEMU has this one; a new one would do it all as above
         disk = self.disk("a.raw")
         self.assertEqual(self.assert_ends_as_bare(*self.drive(disk), "-run-with", "no-such=thing").status, 1)
-        self.assert_free(disk)
+        self.wait_free(disk)  # in place, the supervisor hears of the end after whoever waited
 
     def test_sandbox_with_all_denied_is_no_obstacle(self):
         disk, more = self.guest("writer", writer="me"), self.disk("more.raw")
