@@ -84,12 +84,16 @@ def children(pid):
     return found
 
 
-def argv(pid):
+def argv_bytes(pid):
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
-            return [os.fsdecode(word) for word in file.read().split(b"\0")[:-1]]
+            return file.read().split(b"\0")[:-1]
     except (FileNotFoundError, ProcessLookupError):
         return []
+
+
+def argv(pid):
+    return [os.fsdecode(word) for word in argv_bytes(pid)]
 
 
 def exe(pid):

@@ -36,8 +36,8 @@ class ACall(DropInTest):
                                    stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             wait_for("it is not QEMU", lambda: procfs.exe(process.pid) == procfs.exe_of(QEMU))
-            with open(f"/proc/{process.pid}/cmdline", "rb") as file:
-                words = file.read().split(b"\0")[:-1]
+            # it is empty for a moment of the exec
+            words = wait_for("it has no arguments", lambda: procfs.argv_bytes(process.pid))
         finally:
             process.kill()
             process.wait()

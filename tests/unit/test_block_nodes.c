@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,6 +52,24 @@ static int tear_down(void **state)
 	locked = missing = (struct resource_set){ 0 };
 	problems = (struct strv){ 0 };
 	return 0;
+}
+
+/*
+ * Is something open that could be an image, and is none of ours? valgrind has the
+ * program itself open: what is told by exclusion cannot be told then.
+ */
+static bool others_are_open(void)
+{
+	struct open_image *images;
+	bool found = false;
+	size_t i, n;
+
+	assert_int_equal(open_images_read(getpid(), &images, &n, NULL), 0);
+	for (i = 0; i < n; i++)
+		found |= images[i].close_on_exec && !images[i].write_only && !images[i].unlinked &&
+			 images[i].number > 2 && images[i].number != fd;
+	open_images_free(images, n);
+	return found;
 }
 
 static json_t *one_node(const char *driver, const char *file)
@@ -214,6 +233,8 @@ static void a_file_that_was_renamed_is_found_by_its_descriptor(void **state)
 static void a_file_that_is_not_open_is_a_problem(void **state)
 {
 	(void)state;
+	if (others_are_open())
+		skip();
 	close(fd);
 	fd = -1;
 	look(one_node("file", disk), true);
@@ -245,11 +266,16 @@ static void a_relative_name_may_be_of_where_it_was_started(void **state)
 /* A name that QEMU's JSON has mangled: all that may be it counts, and nothing else. */
 static void of_a_file_that_cannot_be_told_each_that_could_be_it_is_missing(void **state)
 {
-	char *log = temporary_path(&dir, "log"), *inherited = temporary_path(&dir, "inherited");
-	int log_fd = open(log, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-	int inherited_fd = open(inherited, O_RDWR | O_CREAT, 0600); /* not close-on-exec */
+	char *log, *inherited;
+	int log_fd, inherited_fd;
 
 	(void)state;
+	if (others_are_open())
+		skip();
+	log = temporary_path(&dir, "log");
+	log_fd = open(log, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	inherited = temporary_path(&dir, "inherited");
+	inherited_fd = open(inherited, O_RDWR | O_CREAT, 0600); /* not close-on-exec */
 	look(one_node("file", "/no/such/name"), true);
 	assert_int_equal(missing.n, 1);
 	assert_string_equal(missing.items[0].path, disk);
@@ -264,6 +290,8 @@ static void of_a_file_that_cannot_be_told_each_that_could_be_it_is_missing(void 
 static void a_life_line_is_not_what_cannot_be_told(void **state)
 {
 	(void)state;
+	if (others_are_open())
+		skip();
 	lock_byte(0);
 	look(one_node("file", "/no/such/name"), true);
 	assert_int_equal(missing.n, 0);
@@ -273,6 +301,8 @@ static void a_life_line_is_not_what_cannot_be_told(void **state)
 static void without_a_graph_each_image_counts(void **state)
 {
 	(void)state;
+	if (others_are_open())
+		skip();
 	open_again(O_RDONLY);
 	look(NULL, true);
 	assert_int_equal(missing.n, 1);

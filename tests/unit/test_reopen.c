@@ -6,11 +6,14 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -47,6 +50,20 @@ static void names_that_stay_what_they_are_are_no_obstacle(void **state)
 	expect("-hda @/a", "");
 	expect("-daemonize -hda @/a", "");
 	expect("-daemonize", "");
+}
+
+/* Below a new root a name is looked up with openat2(), which valgrind 3.19 does not know. */
+static bool has_openat2(void)
+{
+	return syscall(SYS_openat2, -1, "", NULL, 0) >= 0 || errno != ENOSYS;
+}
+
+static void the_same_root_is_no_obstacle(void **state)
+{
+	(void)state;
+	if (!has_openat2())
+		skip();
+	chain_put_raw("a");
 	expect("-chroot / -hda @/a", "");
 	expect("-run-with chroot=/ -hda @/a", "");
 }
@@ -85,7 +102,7 @@ static void link_below_root(const char *name)
 static void each_name_of_an_image_counts(void **state)
 {
 	(void)state;
-	if (geteuid() != 0)
+	if (geteuid() != 0 || !has_openat2())
 		skip();
 	chain_put_raw("a");
 	assert_int_equal(link("a", "b"), 0);
@@ -157,6 +174,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 			names_that_stay_what_they_are_are_no_obstacle, chain_setup, chain_teardown),
+		cmocka_unit_test_setup_teardown(
+			the_same_root_is_no_obstacle, chain_setup, chain_teardown),
 		cmocka_unit_test_setup_teardown(
 			names_that_relate_to_the_directory_are, chain_setup, chain_teardown),
 		cmocka_unit_test_setup_teardown(
