@@ -7,9 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/fsuid.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/capability.h"
 #include "base/str.h"
 
 static int user_find(const char *user, struct credentials *found, struct error *err)
@@ -81,15 +83,11 @@ static int thread_set_groups(size_t n, const gid_t *groups)
 	return syscall(SYS_setgroups, n, groups) < 0 ? -errno : 0;
 }
 
-int credentials_enter(
+static int enter_user(
 	const struct credentials *credentials, struct credentials_saved *saved, struct error *err)
 {
-	int n;
+	int n = getgroups(64, saved->groups);
 
-	*saved = (struct credentials_saved){ 0 };
-	if (!credentials->change)
-		return 0;
-	n = getgroups(64, saved->groups);
 	if (n < 0)
 		return error_set(err, -errno, "read our groups: %s", strerror(errno));
 	saved->n_groups = n;
@@ -104,13 +102,33 @@ int credentials_enter(
 	setfsuid(credentials->uid);
 	if (setfsuid(-1) == (int)credentials->uid && setfsgid(-1) == (int)credentials->gid)
 		return 0;
-	credentials_leave(saved);
 	return error_set(
 		err, -EPERM, "may not open files as user %u (run as root)", credentials->uid);
 }
 
+int credentials_enter(
+	const struct credentials *credentials, struct credentials_saved *saved, struct error *err)
+{
+	int ret = 0;
+
+	*saved = (struct credentials_saved){ 0 };
+	if (credentials->change)
+		ret = enter_user(credentials, saved, err);
+	if (ret == 0 && credentials->limited) {
+		ret = capability_use(credentials->capabilities, &saved->capabilities);
+		saved->limited = ret == 0;
+		if (ret < 0)
+			error_set(err, ret, "lower our capabilities: %s", strerror(-ret));
+	}
+	if (ret < 0)
+		credentials_leave(saved);
+	return ret;
+}
+
 void credentials_leave(const struct credentials_saved *saved)
 {
+	if (saved->limited)
+		capability_use(saved->capabilities, NULL);
 	if (!saved->changed)
 		return;
 	setfsuid(saved->uid);
@@ -122,6 +140,9 @@ int credentials_become(const struct credentials *credentials, struct error *err)
 {
 	if (!credentials->change)
 		return 0;
+	if (prctl(PR_SET_KEEPCAPS, 1) < 0)
+		return error_set(
+			err, -errno, "keep capabilities as another user: %s", strerror(errno));
 	if (setgroups(credentials->n_groups, credentials->groups) < 0)
 		return error_set(err, -errno, "set supplementary groups: %s", strerror(errno));
 	if (setresgid(credentials->gid, credentials->gid, credentials->gid) < 0)

@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/error.h"
@@ -14,6 +15,10 @@
  * runs as, never with ours.
  */
 struct credentials {
+	/* QEMU keeps no capabilities but these: so no others open its files either */
+	bool limited;
+	uint64_t capabilities; /* bits, capability.h */
+
 	bool change; /* false: the caller's own, nothing below counts */
 	uid_t uid;
 	gid_t gid;
@@ -45,6 +50,8 @@ void credentials_finish(struct credentials *credentials);
  * cannot fail: what it gives back are the thread's own rights.
  */
 struct credentials_saved {
+	bool limited;
+	uint64_t capabilities;
 	bool changed;
 	uid_t uid;
 	gid_t gid;
@@ -55,5 +62,8 @@ _public_ int credentials_enter(
 	const struct credentials *credentials, struct credentials_saved *saved, struct error *err);
 _public_ void credentials_leave(const struct credentials_saved *saved);
 
-/* For good: this whole process (it has one thread) becomes that user. 0 or -errno. */
+/*
+ * For good: this whole process (it has one thread) becomes that user. Its permitted
+ * capabilities stay for capability_keep(); exec ends that. 0 or -errno.
+ */
 int credentials_become(const struct credentials *credentials, struct error *err);

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/capability.h"
+
+#include <cap-ng.h>
+#include <errno.h>
+#include <linux/capability.h>
+#include <linux/securebits.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define NAME_SIZE 32
+
+/* The capability that these @len characters name, or -1. */
+static int find(const char *name, size_t len)
+{
+	char text[NAME_SIZE];
+
+	if (len >= sizeof(text))
+		return -1;
+	memcpy(text, name, len);
+	text[len] = '\0';
+	return capng_name_to_capability(strncasecmp(text, "cap_", 4) == 0 ? text + 4 : text);
+}
+
+int capability_parse(const char *list, uint64_t *ret, const char **unknown, size_t *len)
+{
+	uint64_t set = 0;
+
+	if (strcmp(list, "none") == 0 || strcmp(list, "all") == 0) {
+		*ret = list[0] == 'a' ? CAPABILITY_ALL : 0;
+		return 0;
+	}
+	for (;; list += *len + 1) {
+		int capability;
+
+		*unknown = list;
+		*len = strcspn(list, ",");
+		capability = find(list, *len);
+		if (capability < 0)
+			return -EINVAL;
+		set |= capability_bit(capability);
+		if (!list[*len])
+			break;
+	}
+	*ret = set;
+	return 0;
+}
+
+void capability_print(uint64_t set, struct str *out)
+{
+	const char *comma = "";
+	unsigned i;
+
+	for (i = 0; i <= CAP_LAST_CAP; i++) {
+		const char *name = set & capability_bit(i) ? capng_capability_to_name(i) : NULL;
+
+		if (!name)
+			continue;
+		str_printf(out, "%s%s", comma, name);
+		comma = ", ";
+	}
+}
+
+static uint64_t read_set(capng_type_t type)
+{
+	uint64_t set = 0;
+	unsigned i;
+
+	for (i = 0; i <= CAP_LAST_CAP; i++)
+		set |= capng_have_capability(type, i) ? capability_bit(i) : 0;
+	return set;
+}
+
+static void write_set(capng_type_t types, uint64_t set)
+{
+	unsigned i;
+
+	for (i = 0; i <= CAP_LAST_CAP; i++)
+		capng_update(set & capability_bit(i) ? CAPNG_ADD : CAPNG_DROP, types, i);
+}
+
+/* libcap-ng's state is each thread's own: what is to change is read first. */
+static int read_own(void)
+{
+	capng_clear(CAPNG_SELECT_ALL);
+	return capng_get_caps_process() < 0 ? -EIO : 0;
+}
+
+uint64_t capability_permitted(void)
+{
+	return read_own() < 0 ? 0 : read_set(CAPNG_PERMITTED);
+}
+
+/* For each image that is opened: libcap-ng reads /proc and asks for each capability. */
+int capability_use(uint64_t set, uint64_t *previous)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+
+	if (syscall(SYS_capget, &header, data) < 0)
+		return -errno;
+	if (previous)
+		*previous = data[0].effective | (uint64_t)data[1].effective << 32;
+	data[0].effective = set & data[0].permitted;
+	data[1].effective = set >> 32 & data[1].permitted;
+	return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
+}
+
+int capability_bound(uint64_t set)
+{
+	const unsigned long bits = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED;
+	int current, ret = read_own();
+
+	if (ret < 0 || !capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP))
+		return ret;
+	write_set(CAPNG_BOUNDING_SET, set & read_set(CAPNG_BOUNDING_SET));
+	if (capng_apply(CAPNG_SELECT_BOUNDS) < 0)
+		return -EPERM;
+	current = prctl(PR_GET_SECUREBITS);
+	if (current < 0 || prctl(PR_SET_SECUREBITS, current | bits) < 0)
+		return -errno;
+	return 0;
+}
+
+static int apply(uint64_t set, capng_type_t types)
+{
+	int ret = read_own();
+
+	if (ret < 0)
+		return ret;
+	write_set(CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_INHERITABLE | CAPNG_AMBIENT, 0);
+	write_set(types, set);
+	if (capng_apply(CAPNG_SELECT_CAPS) < 0 || capng_apply(CAPNG_SELECT_AMBIENT) < 0)
+		return -EPERM;
+	return 0;
+}
+
+int capability_keep(uint64_t set)
+{
+	return apply(set, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_INHERITABLE | CAPNG_AMBIENT);
+}
+
+int capability_retain(uint64_t set)
+{
+	return apply(set, CAPNG_EFFECTIVE | CAPNG_PERMITTED);
+}
