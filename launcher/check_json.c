@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "launcher/check_finding.h"
+#include "launcher/check_privileges.h"
 #include "launcher/json_text.h"
 #include "launcher/vm_holder.h"
 
@@ -120,6 +121,7 @@ void check_print_json(const struct check_findings *findings)
 		"warnings", warnings, "argv", argv_to_json(p));
 	if (!object)
 		return;
+	json_object_set_new(object, "privileges", check_privileges_to_json(p));
 	json_dumpf(object, stdout, JSON_INDENT(2));
 	printf("\n");
 	json_decref(object);

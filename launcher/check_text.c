@@ -4,6 +4,7 @@
 #include <sys/sysmacros.h>
 
 #include "launcher/check_finding.h"
+#include "launcher/check_privileges.h"
 #include "locking/lock_conflict.h"
 
 #define SHOWN 4096
@@ -176,5 +177,6 @@ void check_print_text(const struct check_findings *findings)
 	print_strings("warning", &findings->warnings);
 	print_releasing(p);
 	print_start(p);
+	check_print_privileges(p);
 	print_argv(p);
 }

@@ -174,3 +174,58 @@ int option_set_number(
 	*(uint64_t *)member(spec, base) = n;
 	return 0;
 }
+
+int option_set_umask(
+	const struct option_spec *spec, void *base, const char *value, struct error *err)
+{
+	size_t len = strlen(value);
+
+	if (len == 0 || len > 4 || strspn(value, "01234567") != len ||
+		strtol(value, NULL, 8) > 0777)
+		return refuse(spec, value, "an octal mode such as 027", err);
+	*(int *)member(spec, base) = strtol(value, NULL, 8);
+	return 0;
+}
+
+static int rlimit_parse(const char *text, size_t len, rlim_t *ret)
+{
+	static const char suffixes[] = "KMGT";
+	char digits[32];
+	const char *suffix;
+	unsigned shift = 0;
+	uint64_t n;
+
+	if (len >= sizeof(digits) || len == 0)
+		return -EINVAL;
+	memcpy(digits, text, len);
+	digits[len] = '\0';
+	if (strcmp(digits, "infinity") == 0) {
+		*ret = RLIM_INFINITY;
+		return 0;
+	}
+	suffix = strchr(suffixes, digits[len - 1]);
+	if (suffix) {
+		shift = 10 * (suffix - suffixes + 1);
+		digits[len - 1] = '\0';
+	}
+	if (str_to_u64(digits, &n) < 0 || n > UINT64_MAX >> (shift + 1))
+		return -EINVAL;
+	*ret = n << shift;
+	return 0;
+}
+
+int option_set_rlimit(
+	const struct option_spec *spec, void *base, const char *value, struct error *err)
+{
+	struct privileges_rlimit limit = { .given = true };
+	size_t soft = strcspn(value, ":");
+	const char *hard = value[soft] ? value + soft + 1 : value;
+	int ret = rlimit_parse(value, soft, &limit.values.rlim_cur);
+
+	if (ret == 0)
+		ret = rlimit_parse(hard, value[soft] ? strlen(hard) : soft, &limit.values.rlim_max);
+	if (ret < 0 || limit.values.rlim_cur > limit.values.rlim_max)
+		return refuse(spec, value, "SOFT[:HARD], such as 1024, 512M or infinity", err);
+	*(struct privileges_rlimit *)member(spec, base) = limit;
+	return 0;
+}

@@ -36,6 +36,14 @@ int option_set_path(
 int option_set_seconds(
 	const struct option_spec *spec, void *base, const char *value, struct error *err);
 
+/* int: an octal mode, up to 0777 */
+int option_set_umask(
+	const struct option_spec *spec, void *base, const char *value, struct error *err);
+
+/* struct privileges_rlimit: SOFT[:HARD], each a number with K, M, G or T, or infinity */
+int option_set_rlimit(
+	const struct option_spec *spec, void *base, const char *value, struct error *err);
+
 /* uint64_t */
 int option_set_number(
 	const struct option_spec *spec, void *base, const char *value, struct error *err);

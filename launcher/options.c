@@ -41,6 +41,7 @@ static int set_defaults(struct options *options, struct error *err)
 		.release_on = RELEASE_ON_ALL,
 		.deactivate = true,
 		.readonly_locks = true,
+		.umask = -1,
 		.log_level = LOG_LEVEL_NOTICE,
 	};
 	if (!options->lock || !options->host_name)

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "launcher/option_table.h"
+#include "launcher/vm/privileges.h"
 
 /*
  * The options of 'run' and 'check', from the command line, the config files and
@@ -47,6 +48,12 @@ struct options {
 	enum option_start start;
 	char *user;
 	char *group;
+	bool keep_given;
+	uint64_t keep_capabilities; /* capability.h */
+	bool helpers_given;
+	bool allow_setuid_helpers;
+	struct privileges_rlimit limits[PRIVILEGES_N_LIMITS];
+	int umask; /* -1: not given */
 	enum option_on_supervisor_death on_supervisor_death;
 	bool in_place;
 	char *qemu; /* absolute; a drop-in's QEMU, or the directory that it is in */

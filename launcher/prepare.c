@@ -14,6 +14,7 @@
 #include "launcher/disks/reopen.h"
 #include "launcher/lease_resource.h"
 #include "launcher/libvirt.h"
+#include "launcher/prepare_privileges.h"
 #include "locking/lock_manager.h"
 
 void preparation_finish(struct preparation *preparation)
@@ -207,7 +208,8 @@ static int fill_plan(
 		.keep_open = keep_open,
 		.note_missing = p->drop_in,
 	};
-	int ret = disks_from_line(parsed, &params, &p->disks, err);
+	int ret = privileges_explain(
+		&p->credentials, disks_from_line(parsed, &params, &p->disks, err), err);
 
 	if (ret == 0)
 		ret = add_leases(p, err);
@@ -216,6 +218,7 @@ static int fill_plan(
 	p->plan.options = &p->options;
 	p->plan.argv = p->options.qemu_argv;
 	p->plan.credentials = &p->credentials;
+	p->plan.privileges = &p->privileges;
 	p->plan.resources = &p->disks.set;
 	p->plan.pinned = &p->pinned;
 	p->plan.verified = decide_verified(p);
@@ -257,6 +260,8 @@ static int prepare_with_options(struct preparation *ret, size_t keep_open, struc
 		if (code < 0)
 			error_status(err, code, EX_USAGE);
 	}
+	if (code == 0)
+		code = prepare_privileges(ret, &line, err);
 	return code < 0 ? code : fill_plan(ret, &line, keep_open, err);
 }
 

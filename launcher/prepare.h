@@ -15,6 +15,7 @@ struct preparation {
 	bool drop_in;
 	const struct lock_driver *driver;
 	struct credentials credentials;
+	struct privileges privileges;
 	struct disks disks;
 	char *directory; /* as in the plan */
 	struct strv pinned;

@@ -67,6 +67,33 @@ static int add_lease(
 	return 0;
 }
 
+static int set_keep_capability(
+	const struct option_spec *spec, void *base, const char *value, struct error *err)
+{
+	struct options *options = base;
+	const char *unknown;
+	size_t len;
+
+	(void)spec;
+	if (capability_parse(value, &options->keep_capabilities, &unknown, &len) < 0)
+		return error_set(err, -EINVAL,
+			"--keep-capability needs none, all or names of capabilities(7) such as "
+			"net_admin, not '%.*s'",
+			len < 64 ? (int)len : 64, unknown);
+	options->keep_given = true;
+	return 0;
+}
+
+static int set_setuid_helpers(
+	const struct option_spec *spec, void *base, const char *value, struct error *err)
+{
+	struct options *options = base;
+	int ret = option_set_switch(spec, base, value, err);
+
+	options->helpers_given |= ret == 0;
+	return ret;
+}
+
 #define ROW(member, setter) .set = (setter), .offset = offsetof(struct options, member)
 
 static const struct option_spec specs[] = {
@@ -104,6 +131,19 @@ static const struct option_spec specs[] = {
 		.words = (const char *const[]){ "", "verified", "direct", NULL } },
 	{ "user", "USER", "what QEMU runs as (default: ourselves)", ROW(user, option_set_text) },
 	{ "group", "GROUP", "likewise (default: the user's)", ROW(group, option_set_text) },
+	{ "keep-capability", "LIST",
+		"capabilities that QEMU keeps (default: those of -runas, -chroot)",
+		.set = set_keep_capability },
+	{ "allow-setuid-helpers", NULL, "programs that QEMU starts may gain rights (bridge helper)",
+		ROW(allow_setuid_helpers, set_setuid_helpers) },
+	{ "limit-core", "SIZE[:HARD]", "QEMU's core file: a size such as 512M, or infinity",
+		ROW(limits[PRIVILEGES_CORE], option_set_rlimit) },
+	{ "limit-memlock", "SIZE[:HARD]", "the memory that QEMU may lock",
+		ROW(limits[PRIVILEGES_MEMLOCK], option_set_rlimit) },
+	{ "limit-nofile", "N[:HARD]", "QEMU's open files",
+		ROW(limits[PRIVILEGES_NOFILE], option_set_rlimit) },
+	{ "umask", "MODE", "of the files that QEMU makes, such as 027",
+		ROW(umask, option_set_umask) },
 	{ "on-supervisor-death", "keep|kill", "QEMU's fate when vmlatch is killed (default keep)",
 		ROW(on_supervisor_death, option_set_word),
 		.words = (const char *const[]){ "keep", "kill", NULL } },

@@ -219,6 +219,8 @@ void command_line_finish(struct command_line *line)
 	free(line->runas);
 	free(line->chroot_dir);
 	free(line->loadvm);
+	free(line->helper_origin);
+	free(line->interface_origin);
 	*line = (struct command_line){ 0 };
 }
 

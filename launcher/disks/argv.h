@@ -69,7 +69,9 @@ struct command_line {
 	char *runas;      /* also -run-with user= */
 	char *chroot_dir; /* also -run-with chroot= */
 	char *loadvm;
-	bool user_stopped; /* -S */
+	char *helper_origin;    /* an argument that starts a setuid program; NULL: none does */
+	char *interface_origin; /* one that makes a network interface (CAP_NET_ADMIN) */
+	bool user_stopped;      /* -S */
 	bool daemonize;
 	bool preconfig;
 	bool snapshot; /* -snapshot */

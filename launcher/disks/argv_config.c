@@ -26,6 +26,9 @@ static const struct section {
 	{ "machine", scan_add_machine },
 	{ "mon", scan_add_mon },
 	{ "name", scan_add_name },
+	{ "net", scan_add_network },
+	{ "netdev", scan_add_network },
+	{ "nic", scan_add_network },
 	{ "object", scan_add_object },
 	{ "vnc", scan_add_vnc },
 };

@@ -82,6 +82,11 @@ static const struct qemu_option options[] = {
 	ON("spice", on_spice),
 	ON("vnc", on_vnc),
 
+	/* what QEMU's process must be allowed to do */
+	ON("net", on_network, .help_key = "model"),
+	ON("netdev", on_network, .help_key = "type"),
+	ON("nic", on_network, .help_key = "model"),
+
 	/* facts */
 	ON("action", on_action, .help_key = ""),
 	ARG_TO("chroot", chroot_dir),
@@ -111,9 +116,6 @@ static const struct qemu_option options[] = {
 	ARG_HELP("cpu", ""),
 	ARG_HELP("d", ""),
 	ARG_HELP("L", ""),
-	ARG_HELP("net", "model"),
-	ARG_HELP("netdev", "type"),
-	ARG_HELP("nic", "model"),
 	ARG_HELP("smp", ""),
 	ARG_HELP("soundhw", ""),
 	ARG_HELP("tpmdev", "type"),

@@ -96,6 +96,10 @@ scan_options_fn scan_add_drive, scan_add_device, scan_add_object, scan_add_globa
 /* argv_memory.c: of what on_object() has collected; 0 or -ENOMEM */
 int scan_finish_memories(struct scan *scan);
 
+/* argv_network.c */
+int on_network(struct scan *scan, const struct qemu_option *option, const char *arg);
+scan_options_fn scan_add_network;
+
 /* argv_fd.c */
 int on_add_fd(struct scan *scan, const struct qemu_option *option, const char *arg);
 scan_options_fn scan_add_fd;

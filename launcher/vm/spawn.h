@@ -8,6 +8,7 @@
 
 #include "base/credentials.h"
 #include "base/error.h"
+#include "launcher/vm/privileges.h"
 #include "launcher/vm/stage.h"
 #include "locking/domain_lock.h"
 
@@ -34,6 +35,7 @@ struct spawn_plan {
 	bool add_stop;      /* -S */
 	int monitor_fd;     /* listening; becomes QEMU's monitor "vmlatch" */
 	const struct credentials *credentials;
+	const struct privileges *privileges;
 	bool die_with_supervisor;
 	struct domain_lock *domain; /* both sides have it; the child's copy does the locking */
 	bool register_only;

@@ -59,7 +59,8 @@ static int child_lock(struct child *child, struct error *err)
 	if (ret < 0)
 		return ret;
 	process_start_time(start.pid, &start.start_time);
-	ret = domain_lock_process_start(child->plan->domain, &start, &child->conflict, err);
+	ret = privileges_explain(child->plan->credentials,
+		domain_lock_process_start(child->plan->domain, &start, &child->conflict, err), err);
 	if (ret != 0)
 		return ret;
 	/* now: the next stage moves the descriptors away from under the lock object */
@@ -200,16 +201,39 @@ static int child_hand_over(struct child *child, struct error *err)
 	return ret;
 }
 
-static int child_set_privileges(struct child *child, struct error *err)
+static int permitted(int ret, struct error *err)
 {
-	int ret = credentials_become(child->plan->credentials, err);
+	return ret < 0 ? error_status(err, ret, EX_NOPERM) : 0;
+}
 
-	if (ret < 0)
-		return error_status(err, ret, EX_NOPERM);
-	if (child->plan->in_place)
-		return 0;
+static int child_limit(struct child *child, struct error *err)
+{
+	return permitted(privileges_set_limits(child->plan->privileges, err), err);
+}
+
+static int child_bound(struct child *child, struct error *err)
+{
+	return permitted(privileges_bound(child->plan->privileges, err), err);
+}
+
+static int child_become_user(struct child *child, struct error *err)
+{
+	return permitted(credentials_become(child->plan->credentials, err), err);
+}
+
+static int child_drop_capabilities(struct child *child, struct error *err)
+{
+	int ret = permitted(privileges_drop(child->plan->privileges, err), err);
+
+	if (ret < 0 || child->plan->in_place)
+		return ret;
 	/* here: a change of user has taken away what the first stage has set */
 	return tie_to_supervisor(child, child->plan->die_with_supervisor, err);
+}
+
+static int child_gain_no_more(struct child *child, struct error *err)
+{
+	return permitted(privileges_gain_no_more(child->plan->privileges, err), err);
 }
 
 /* argv[0], ours, then the user's arguments untouched: appended, "-name" last would swallow one. */
@@ -244,9 +268,13 @@ void spawn_child(const struct spawn_plan *plan, int socket, pid_t supervisor)
 {
 	static int (*const stages[STAGE_N])(struct child *, struct error *) = {
 		[STAGE_LOCK] = child_lock,
+		[STAGE_LIMITS] = child_limit,
 		[STAGE_DESCRIPTORS] = child_place,
 		[STAGE_HANDOVER] = child_hand_over,
-		[STAGE_PRIVILEGES] = child_set_privileges,
+		[STAGE_BOUNDS] = child_bound,
+		[STAGE_USER] = child_become_user,
+		[STAGE_CAPABILITIES] = child_drop_capabilities,
+		[STAGE_NO_NEW_PRIVS] = child_gain_no_more,
 		[STAGE_EXEC] = child_exec,
 	};
 	struct child child = { .plan = plan, .socket = socket, .supervisor = supervisor };

@@ -33,6 +33,7 @@ struct vm_plan {
 	const char *binary; /* QEMU's path */
 	char **argv;        /* QEMU's arguments as the user gave them */
 	const struct credentials *credentials;
+	const struct privileges *privileges;
 	const struct resource_set *resources;
 	const struct strv *pinned; /* why it never releases; empty: it may */
 	unsigned release_on;       /* enum release_on */

@@ -110,6 +110,7 @@ static int start_child(struct vm *vm, struct error *err)
 		.add_stop = vm->plan->verified || vm->plan->incoming,
 		.monitor_fd = vm->monitor_listen_fd,
 		.credentials = vm->plan->credentials,
+		.privileges = vm->plan->privileges,
 		.die_with_supervisor = options->on_supervisor_death == ON_SUPERVISOR_DEATH_KILL,
 		.domain = vm->domain,
 		.register_only = vm->plan->incoming,
@@ -121,6 +122,8 @@ static int start_child(struct vm *vm, struct error *err)
 
 	if (ret == 0 && plan.in_place)
 		ret = settle_down(vm, err);
+	if (ret == 0)
+		ret = privileges_of_supervisor(err);
 	if (ret < 0)
 		return ret;
 	close(take_fd(&vm->monitor_listen_fd)); /* QEMU's alone from now on */

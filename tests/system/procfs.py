@@ -84,6 +84,12 @@ def children(pid):
     return found
 
 
+def status(pid):
+    """The lines of /proc/PID/status by their names."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        return dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+
+
 def argv_bytes(pid):
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:

@@ -9,7 +9,7 @@ import re
 import subprocess
 
 import procfs
-from vmtest import MACHINE, QEMU, VmTest, main
+from vmtest import AS_ROOT, MACHINE, QEMU, VmTest, main
 
 
 class Check(VmTest):
@@ -156,7 +156,7 @@ class Check(VmTest):
                       (*self.drive(disk, "id=d", "cache=none", interface="none"), *share),
                       ("-blockdev", "".join(direct), *share)]:
             with self.subTest(words):
-                self.assertEqual(self.check(*words)[1]["warnings"], [])
+                self.assertEqual(self.check(*words, options=AS_ROOT)[1]["warnings"], [])
 
     def test_warns_of_images_that_stay_locked_at_a_pause(self):
         self.disk("boot.vdi")
@@ -169,7 +169,7 @@ class Check(VmTest):
         self.does("stop", "vdi")
         self.qcow2("boot.qcow2", source=self.dir / "halt.img")
         drive = self.drive(self.dir / "boot.qcow2", form="qcow2")
-        self.assertEqual(self.check(*drive)[1]["warnings"], [])
+        self.assertEqual(self.check(*drive, options=AS_ROOT)[1]["warnings"], [])
         self.warned("with --deactivate=no QEMU keeps the metadata", *drive, options=("--deactivate", "no"))
         self.running("kept", *drive, options=("--deactivate", "no"))
         self.fails(69, "pause", "kept")

@@ -10,7 +10,7 @@ import procfs
 from deadline import wait_for
 from in_place import InPlaceTest
 from ungated import UngatedTest, forbid_ptrace
-from vmtest import MACHINE, QEMU, VMLATCH, main
+from vmtest import AS_ROOT, MACHINE, QEMU, VMLATCH, main
 
 
 def ignored_and_blocked(pid):
@@ -33,7 +33,7 @@ class TheProcess(InPlaceTest):
         disk = self.guest("poweroff_isa")
         vm = self.start("vm", *self.drive(disk), "-device", "isa-debug-exit,iobase=0xf4,iosize=1")
         self.assertEqual(vm.wait_end(), 33, vm.err)
-        vm = self.start("vm", *self.drive(disk), "-device", "no-such-device")
+        vm = self.start("vm", *self.drive(disk), "-device", "no-such-device", options=AS_ROOT)
         self.assertEqual(vm.wait_end(), 1, vm.err)
         self.assertRegex(vm.err, r"\A[^\n]*'no-such-device' is not a valid device model name\n\Z")
         self.wait_nobody()
@@ -85,7 +85,7 @@ class TheProcess(InPlaceTest):
     def test_that_may_not_start_says_why_and_ends_with_that_status(self):
         disk = self.guest("halt")
         holder = self.running("vm", *self.drive(disk))
-        said = self.refused(75, "second", *self.drive(disk))
+        said = self.refused(75, "second", *self.drive(disk), options=AS_ROOT)
         self.assert_in_use(said, disk, holder)
         self.assertEqual(len(said.splitlines()), 2, said)
         self.wait_nobody_but(holder)

@@ -10,7 +10,7 @@ import unittest
 import locks
 from deadline import wait_for
 from libvirt_lab import Lab
-from vmtest import VmTest, main
+from vmtest import OTHERS_FILES, VmTest, main
 
 SHARE_RW = "share-rw=on"
 # QEMU opens its images before libvirt asks virtlockd, and its own locks refuse it then. Without them
@@ -66,14 +66,14 @@ class LibvirtTest(VmTest):
     # --- our VMs ---
 
     def run_vm(self, name, *args):
-        return self.running(name, *args, options=self.options)
+        return self.running(name, *args, options=(*self.options, *OTHERS_FILES))
 
     def is_refused(self, name, *args):
-        return self.refused(75, name, *args, options=self.options)
+        return self.refused(75, name, *args, options=(*self.options, *OTHERS_FILES))
 
     def qemu_refuses(self, name, *args):
         """Our locks were free, and QEMU's own were not: its status, its words."""
-        vm = self.start(name, *args, options=self.options)
+        vm = self.start(name, *args, options=(*self.options, *OTHERS_FILES))
         self.assertEqual(vm.wait_end(), 1, vm.err)
         self.assert_says(QEMU_REFUSES, vm.err)
 
@@ -133,7 +133,7 @@ class Common:
     def test_who_and_check_name_virtlockd(self):
         disk = self.guest("halt")
         domain = self.running_domain(disk)
-        check = ("check", *self.options, "--", "qemu-system-x86_64", *self.drive(disk))
+        check = ("check", *self.options, *OTHERS_FILES, "--", "qemu-system-x86_64", *self.drive(disk))
         result = self.vmlatch(*check)
         self.assertEqual(result.status, 75)
         self.assert_says(f"{disk} .*: in use by {self.virtlockd()}", result.out)
@@ -207,7 +207,7 @@ class Common:
 
     def only_qemus_own_locks_hold(self, domain, disk, vm):
         self.assertIsNone(locks.seen(self.locked(disk), locks.BYTE))
-        self.does("check", *self.options, "--", "qemu-system-x86_64", *self.drive(disk))
+        self.does("check", *self.options, *OTHERS_FILES, "--", "qemu-system-x86_64", *self.drive(disk))
         self.qemu_refuses("other", *self.drive(disk))
         self.assertEqual(self.lab.state(domain), "running")
         self.assert_undisturbed(vm)

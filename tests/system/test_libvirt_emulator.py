@@ -8,7 +8,7 @@ import unittest
 import procfs
 from deadline import wait_for
 from libvirt_lab import Lab
-from vmtest import VMLATCH, VmTest, main
+from vmtest import OTHERS_FILES, VMLATCH, VmTest, main
 
 QEMU_USER = 64055
 
@@ -72,7 +72,7 @@ class WithoutItsLockManager(EmulatorTest):
         disk = self.guest("halt")
         os.chown(disk, QEMU_USER, QEMU_USER)
         domain = self.domain("web", disk)
-        vm = self.running("vm", *self.drive(disk))
+        vm = self.running("vm", *self.drive(disk), options=OTHERS_FILES)
         result = self.lab.virsh("start", domain)
         self.assertEqual(result.status, 1)
         # who it is cannot be told from another PID namespace

@@ -4,7 +4,7 @@
 import os
 
 from in_place import InPlaceTest
-from vmtest import VmTest, main
+from vmtest import AS_ROOT, VmTest, main
 
 DRIVE = '[drive "d"]\n  file = "{}"\n  format = "raw"\n  if = "ide"\n'
 
@@ -24,7 +24,8 @@ class ByConfig:
         disk = self.guest("halt")
         reading = pipe_with(DRIVE.format(disk))
         try:
-            vm = self.running("first", "-readconfig", f"/dev/fd/{reading}", options=options, pass_fds=[reading])
+            vm = self.running("first", "-readconfig", f"/dev/fd/{reading}", options=(*AS_ROOT, *options),
+                              pass_fds=[reading])
         finally:
             os.close(reading)
         self.assertNotIn("warning", vm.err)
@@ -58,7 +59,7 @@ class ByDescriptor:
         numbers = {name: os.open(disk, value) for name, value in flags.items()}
         try:
             vm = self.running("first", *[word.format(**numbers) for word in words],
-                              options=["--require-locks"], pass_fds=list(numbers.values()))
+                              options=(*AS_ROOT, "--require-locks"), pass_fds=list(numbers.values()))
         finally:
             for number in numbers.values():
                 os.close(number)

@@ -16,7 +16,7 @@ import locks
 import procfs
 from deadline import wait_for
 from in_place import InPlaceTest
-from vmtest import MACHINE, QEMU, Result, VmTest, main, missing, need_root
+from vmtest import AS_ROOT, MACHINE, QEMU, Result, VmTest, main, missing, need_root
 
 SOCKET = "server=on,wait=off"
 NOBODY = "nobody"
@@ -36,7 +36,7 @@ class Options:
 
     def assert_ends_as_bare(self, *words):
         bare = self.bare(*words)
-        vm = self.start("vm", *words)
+        vm = self.start("vm", *words, options=AS_ROOT)
         self.assertEqual((vm.wait_end(), vm.out, vm.err), bare)
         vm.wait_gone()
         return bare

@@ -32,6 +32,12 @@ STRICT = bool(os.environ.get("CI") or os.environ.get("VMLATCH_TESTS_STRICT"))
 # No default device and no window: no monitor that vmlatch would not know of.
 MACHINE = ("-nodefaults", "-display", "none", "-accel", "tcg", "-machine", "pc", "-m", "32")
 
+# That the user wants it so: nothing is said of it.
+AS_ROOT = ("--user", "root") if os.geteuid() == 0 else ()
+
+# So that root's QEMU may open the images of others.
+OTHERS_FILES = ("--keep-capability", "dac_override")
+
 COUNTER_OFFSET = 512        # where the guests 'counter' and 'writer' write
 WRITER_NAME_OFFSET = 416    # where the guest 'writer' has its name
 RELEASE_ALL = ("--release-on", "stop,watchdog,io-error")

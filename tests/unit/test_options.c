@@ -172,8 +172,41 @@ static void a_wrong_command_line_is_64_with_a_sentence(void **state)
 	expect_refused(ARGV("run", "--require-locks=1", "q"), EX_USAGE, "needs yes or no");
 	expect_refused(ARGV("run", "--host-name", "a\nb", "q"), EX_USAGE, "printable");
 	expect_refused(ARGV("run", "--user", "", "q"), EX_USAGE, "1 to 255");
+	expect_refused(ARGV("run", "--keep-capability", "kill,no", "q"), EX_USAGE, "not 'no'");
+	expect_refused(ARGV("run", "--keep-capability=", "q"), EX_USAGE, "not ''");
+	expect_refused(ARGV("run", "--keep-capability=kill,", "q"), EX_USAGE, "not ''");
+	expect_refused(ARGV("run", "--limit-core=1X", "q"), EX_USAGE, "SOFT[:HARD]");
+	expect_refused(ARGV("run", "--limit-core=2:1", "q"), EX_USAGE, "SOFT[:HARD]");
+	expect_refused(ARGV("run", "--limit-memlock=:1", "q"), EX_USAGE, "SOFT[:HARD]");
+	expect_refused(ARGV("run", "--limit-nofile=9999999999T", "q"), EX_USAGE, "SOFT[:HARD]");
+	expect_refused(ARGV("run", "--umask=8", "q"), EX_USAGE, "octal");
+	expect_refused(ARGV("run", "--umask=1000", "q"), EX_USAGE, "octal");
 	expect_refused(
 		ARGV("run", "--log-level=all", "q"), EX_USAGE, "notice|info|debug, not 'all'");
+}
+
+static void privileges_are_understood(void **state)
+{
+	_cleanup_(options_finish) struct options options = { 0 };
+	const struct rlimit *limit = &options.limits[PRIVILEGES_MEMLOCK].values;
+
+	(void)state;
+	expect_parsed(ARGV("run", "q"), &options);
+	assert_false(options.keep_given || options.helpers_given || options.limits[0].given);
+	assert_int_equal(options.umask, -1);
+	options_finish(&options);
+	expect_parsed(ARGV("run", "--keep-capability", "CAP_KILL,net_admin", "--umask", "027",
+			      "--allow-setuid-helpers", "--limit-memlock", "1M:infinity", "q"),
+		&options);
+	assert_true(options.keep_given && options.keep_capabilities == (1 << 5 | 1 << 12));
+	assert_true(options.helpers_given && options.allow_setuid_helpers);
+	assert_int_equal(options.umask, 027);
+	assert_true(limit->rlim_cur == 1 << 20 && limit->rlim_max == RLIM_INFINITY);
+	assert_false(options.limits[PRIVILEGES_CORE].given);
+	options_finish(&options);
+	expect_parsed(ARGV("run", "--keep-capability=all", "--limit-memlock=7", "q"), &options);
+	assert_true(options.keep_capabilities == CAPABILITY_ALL);
+	assert_true(limit->rlim_cur == 7 && limit->rlim_max == 7);
 }
 
 static void seconds_may_have_decimals(void **state)
@@ -396,6 +429,7 @@ int main(void)
 		TEST(options_end_at_qemu_and_its_arguments_stay_untouched),
 		TEST(what_stands_behind_two_dashes_is_qemu),
 		TEST(a_wrong_command_line_is_64_with_a_sentence),
+		TEST(privileges_are_understood),
 		TEST(seconds_may_have_decimals),
 		TEST(a_relative_path_becomes_absolute),
 		TEST(the_last_of_repeated_options_counts),

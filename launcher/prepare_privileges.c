@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "launcher/prepare_privileges.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+/* What QEMU's own options need. With -runas it is root until it has opened its files. */
+static uint64_t needed_by(const struct command_line *line)
+{
+	uint64_t needed = 0;
+
+	if (line->runas)
+		needed |= capability_bit(CAP_SETUID) | capability_bit(CAP_SETGID) |
+			  capability_bit(CAP_DAC_OVERRIDE);
+	if (line->chroot_dir)
+		needed |= capability_bit(CAP_SYS_CHROOT);
+	return needed;
+}
+
+static int keep_given(struct preparation *p, struct error *err)
+{
+	uint64_t permitted = capability_permitted(), wanted = p->options.keep_capabilities;
+	_cleanup_(str_finish) struct str names = { 0 };
+
+	p->privileges.capabilities = wanted & permitted;
+	if (wanted == CAPABILITY_ALL || !(wanted & ~permitted))
+		return 0;
+	capability_print(wanted & ~permitted, &names);
+	return error_status(err,
+		error_set(err, -EPERM, "--keep-capability: vmlatch does not have %s itself",
+			names.text ? names.text : "it"),
+		EX_NOPERM);
+}
+
+static bool runs_as_root(const struct preparation *p)
+{
+	return p->credentials.change ? p->credentials.uid == 0 : geteuid() == 0;
+}
+
+/* Its exec would give a QEMU of root's all that the bounding set has. */
+static int check_helpers(const struct preparation *p, struct error *err)
+{
+	if (!p->privileges.setuid_helpers || p->privileges.capabilities == CAPABILITY_ALL ||
+		!runs_as_root(p))
+		return 0;
+	return error_status(err,
+		error_set(err, -EINVAL,
+			"--allow-setuid-helpers needs a QEMU that is not root's, who would get "
+			"all capabilities back: give --user too"),
+		EX_USAGE);
+}
+
+static int warn_of_root(struct preparation *p)
+{
+	if (p->drop_in || p->options.user || !runs_as_root(p))
+		return 0;
+	return strv_add(&p->warnings,
+		"QEMU runs as root, who owns the files of this host even without capabilities: "
+		"give it a user of its own with --user");
+}
+
+/* What QEMU would say of these is a riddle to who does not think of capabilities. */
+static int warn_of_network(struct preparation *p, const struct command_line *line)
+{
+	_cleanup_(freep) char *sentence = NULL;
+	uint64_t has = p->privileges.capabilities;
+	int ret = 0;
+
+	if (line->helper_origin && !p->privileges.setuid_helpers)
+		ret = asprintf(&sentence,
+			"%s: no program that QEMU starts gains root's rights, and a bridge helper "
+			"needs them: --allow-setuid-helpers lets it",
+			line->helper_origin);
+	else if (line->interface_origin && !(has & capability_bit(CAP_NET_ADMIN)))
+		ret = asprintf(&sentence,
+			"%s: QEMU can use a network interface that is its user's already, but make "
+			"none: --keep-capability net_admin lets it",
+			line->interface_origin);
+	if (ret < 0)
+		return -ENOMEM;
+	return sentence ? strv_add(&p->warnings, sentence) : 0;
+}
+
+/* To its caller a drop-in is QEMU, so it is what QEMU would be, unless somebody says otherwise. */
+int prepare_privileges(struct preparation *p, const struct command_line *line, struct error *err)
+{
+	const struct options *options = &p->options;
+	struct privileges *privileges = &p->privileges;
+	bool as_without_us = p->drop_in && !options->keep_given && !p->credentials.change;
+	int ret = 0;
+
+	memcpy(privileges->limits, options->limits, sizeof(privileges->limits));
+	privileges->umask = options->umask;
+	if (options->keep_given)
+		ret = keep_given(p, err);
+	else if (as_without_us)
+		privileges->capabilities = CAPABILITY_ALL;
+	else
+		privileges->capabilities = needed_by(line) & capability_permitted();
+	privileges->setuid_helpers =
+		options->helpers_given ? options->allow_setuid_helpers : as_without_us;
+	p->credentials.limited = privileges->capabilities != CAPABILITY_ALL;
+	p->credentials.capabilities = privileges->capabilities;
+	if (ret == 0)
+		ret = check_helpers(p, err);
+	if (ret == 0)
+		ret = warn_of_root(p);
+	return ret < 0 ? ret : warn_of_network(p, line);
+}

@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What QEMU and its supervisor may do, as the kernel shows it."""
+
+import json
+import os
+import resource
+
+import procfs
+from in_place import DropInTest, InPlaceTest
+from users import ALICE, UserTest
+from vmtest import VmTest, main
+
+SETS = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
+NOBODY = 65534
+
+CAP_DAC_OVERRIDE, CAP_KILL, CAP_SETGID, CAP_SETUID, CAP_NET_ADMIN = 1, 5, 6, 7, 12
+SUPERVISORS = {0, 1, 2, 3, CAP_KILL, CAP_SETGID, CAP_SETUID, 19}
+
+
+def capabilities(pid):
+    """The five sets, each as the set of the numbers in it."""
+    status = procfs.status(pid)
+    return {name: {bit for bit in range(64) if int(status[name], 16) >> bit & 1} for name in SETS}
+
+
+def only(*numbers):
+    return {name: set(numbers) for name in SETS}
+
+
+class Privileges:
+    """In both shapes."""
+
+    def vm(self, *options, args=()):
+        disk = self.guest("halt", "disk.img")
+        os.chown(disk, NOBODY if "--user" in options else 0, -1)
+        return self.running("vm", *self.drive(disk), *args, options=options)
+
+    def test_of_roots_qemu_are_none(self):
+        vm = self.vm()
+        status = procfs.status(vm.qemu)
+        self.assertEqual(capabilities(vm.qemu), only())
+        self.assertEqual(status["NoNewPrivs"], "1")
+        self.assertEqual(status["Uid"].split(), ["0"] * 4)
+
+    def test_of_another_users_qemu_are_none(self):
+        vm = self.vm("--user", "nobody")
+        status = procfs.status(vm.qemu)
+        self.assertEqual(capabilities(vm.qemu), only())
+        self.assertEqual(status["NoNewPrivs"], "1")
+        self.assertEqual(status["Uid"].split(), [str(NOBODY)] * 4)
+        self.assertEqual(status["Gid"].split(), [str(NOBODY)] * 4)
+        self.assertEqual(status["Groups"].split(), [str(NOBODY)])
+
+    def test_that_are_named_are_kept_and_no_others(self):
+        for options in (), ("--user", "nobody"):
+            with self.subTest(options):
+                vm = self.vm(*options, "--keep-capability", "net_admin,CAP_KILL")
+                self.assertEqual(capabilities(vm.qemu), only(CAP_NET_ADMIN, CAP_KILL))
+                self.does("stop", "vm")
+                vm.wait_end()
+                vm.wait_gone()
+
+    def test_that_runas_needs_are_kept_until_qemu_has_used_them(self):
+        vm = self.vm(args=("-runas", "nobody"))
+        status = procfs.status(vm.qemu)
+        self.assertEqual(status["Uid"].split(), [str(NOBODY)] * 4)
+        self.assertEqual(capabilities(vm.qemu)["CapEff"], set())
+        self.assertEqual(capabilities(vm.qemu)["CapBnd"], {CAP_SETUID, CAP_SETGID, CAP_DAC_OVERRIDE})
+
+    def test_that_chroot_needs_are_kept(self):
+        (self.dir / "root").mkdir()
+        vm = self.vm(args=("-chroot", self.dir / "root"))
+        self.assertEqual(capabilities(vm.qemu), only(18))
+
+    def test_for_setuid_helpers_are_not_bounded(self):
+        vm = self.vm("--user", "nobody", "--allow-setuid-helpers")
+        found = capabilities(vm.qemu)
+        self.assertEqual(procfs.status(vm.qemu)["NoNewPrivs"], "0")
+        self.assertEqual(found.pop("CapBnd"), capabilities(os.getpid())["CapBnd"])
+        self.assertEqual(set().union(*found.values()), set())
+
+    def test_of_the_supervisor_are_what_it_needs(self):
+        vm = self.vm("--user", "nobody")
+        pid = vm.status()["supervisor"]["pid"]
+        found = capabilities(pid)
+        held = SUPERVISORS & capabilities(os.getpid())["CapPrm"]
+        self.assertEqual(found, {"CapInh": set(), "CapPrm": held, "CapEff": held, "CapBnd": held, "CapAmb": set()})
+        self.assertEqual(procfs.status(pid)["NoNewPrivs"], "1")
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            self.assertEqual(capabilities(int(thread)), found)
+
+    def test_are_enough_for_all_that_the_supervisor_does(self):
+        vm = self.vm("--user", "nobody")
+        more = self.disk("more.raw")
+        os.chown(more, NOBODY, -1)
+        more.chmod(0o600)
+        self.does("attach", "vm", "disk", more)
+        self.assertTrue(procfs.fd_locks(vm.qemu, more))
+        self.does("pause", "vm")
+        self.wait_free(more)
+        self.does("resume", "vm")
+        self.assert_held(more)
+        self.does("detach", "vm", "disk", more)
+        self.does("stop", "vm")
+        self.assertEqual(vm.wait_end(), 0, vm.err)
+
+    def test_of_an_image_are_qemus(self):
+        disk = self.guest("halt", "disk.img")
+        os.chown(disk, ALICE.uid, -1)
+        disk.chmod(0o600)
+        said = self.refused(77, "vm", *self.drive(disk))
+        self.assert_says(rf"{disk}.*Permission denied.*--user.*--keep-capability dac_override", said)
+        self.running("kept", *self.drive(disk), options=["--keep-capability", "dac_override"])
+
+    def test_limits_and_umask(self):
+        options = ("--limit-core", "0", "--limit-memlock", "1M:2M", "--limit-nofile", "300:400", "--umask", "077")
+        vm = self.vm(*options)
+        limits = {which: resource.prlimit(vm.qemu, which)
+                  for which in (resource.RLIMIT_CORE, resource.RLIMIT_MEMLOCK, resource.RLIMIT_NOFILE)}
+        self.assertEqual(limits, {resource.RLIMIT_CORE: (0, 0), resource.RLIMIT_MEMLOCK: (1 << 20, 2 << 20),
+                                  resource.RLIMIT_NOFILE: (300, 400)})
+        self.assertEqual(procfs.status(vm.qemu)["Umask"], "0077")
+        for number in procfs.fds(vm.qemu):
+            self.assertLess(int(number), 300)
+        self.does("pause", "vm")
+        self.does("resume", "vm")
+
+    def test_a_limit_that_is_too_small_is_said(self):
+        disk = self.disk("a.raw")
+        said = self.refused(71, "vm", *self.drive(disk), options=["--limit-nofile", "20"])
+        self.assert_says("open files", said)
+        self.wait_free(disk)
+
+
+class AsChild(Privileges, VmTest):
+    def test_oom_score_is_lowered_for_the_supervisor_alone(self):
+        vm = self.vm()
+
+        def score(pid):
+            with open(f"/proc/{pid}/oom_score_adj", encoding="ascii") as file:
+                return int(file.read())
+        may = 24 in capabilities(os.getpid())["CapEff"]
+        self.assertEqual(score(vm.qemu), score(os.getpid()))
+        self.assertEqual(score(vm.pid), -999 if may else score(os.getpid()))
+
+    def test_that_vmlatch_lacks_cannot_be_kept(self):
+        disk = self.disk("a.raw")
+        lacking = set(range(41)) - capabilities(os.getpid())["CapPrm"]
+        if not lacking:
+            os.chown(disk, ALICE.uid, -1)
+            lacking = {CAP_NET_ADMIN}
+        names = {12: "net_admin", 24: "sys_resource"}
+        name = next((names[number] for number in lacking if number in names), None)
+        self.assertIsNotNone(name, f"a name is needed for one of {lacking}")
+        said = self.fails(77, "run", "--name", "vm", "--keep-capability", name, "qemu-system-x86_64",
+                          *self.drive(disk))
+        self.assert_says(f"does not have {name} itself", said)
+
+    def test_are_told_by_check(self):
+        disk = self.disk("a.raw")
+        command = ("--", "qemu-system-x86_64", *self.drive(disk))
+        text = self.does("check", *command)
+        self.assert_says("QEMU's privileges: user 0, no capabilities; nothing that it starts can gain any", text)
+        self.assert_says("warning: QEMU runs as root", text)
+        more = ("--user", "nobody", "--keep-capability", "kill", "--allow-setuid-helpers")
+        self.assert_says("user 65534, no capabilities but kill; programs that it starts may gain more",
+                         self.does("check", *more, *command))
+        said = json.loads(self.does("check", "--json", *more, *command))["privileges"]
+        self.assertEqual(said, {"uid": NOBODY, "capabilities": ["kill"], "no-new-privs": False})
+
+    def test_that_a_network_needs_are_told(self):
+        bridge, tap = ("-nic", "bridge,br=br0"), ("-netdev", "tap,id=n")
+        disk = self.drive(self.disk("a.raw"))
+        for words, options, told in (
+                (bridge, (), "-nic bridge,br=br0: .* --allow-setuid-helpers"),
+                (bridge, ("--user", "nobody", "--allow-setuid-helpers"), None),
+                (("-netdev", "tap,id=n,helper=/x"), (), "--allow-setuid-helpers"),
+                (tap, (), "-netdev tap,id=n: .* --keep-capability net_admin"),
+                (("-net", '{"type": "tap"}'), (), "--keep-capability net_admin"),
+                (tap, ("--keep-capability", "net_admin"), None),
+                (("-netdev", "tap,id=n,fd=3"), (), None), (("-netdev", "user,id=n"), (), None)):
+            with self.subTest(words=words, options=options):
+                text = self.vmlatch("check", *options, "--", "qemu-system-x86_64", *disk, *words).out
+                warnings = [line for line in text.splitlines() if line.startswith("warning: -net")
+                            or line.startswith("warning: -nic")]
+                if told:
+                    self.assert_says(told, warnings[0])
+                else:
+                    self.assertEqual(warnings, [])
+
+    def test_of_root_and_setuid_helpers_do_not_go_together(self):
+        said = self.refused(64, "vm", *self.drive(self.disk("a.raw")), options=["--allow-setuid-helpers"])
+        self.assert_says("give --user too", said)
+
+    def test_bad_values_are_told(self):
+        for option, value, words in (
+                ("--keep-capability", "net_admin,nonsense", "not 'nonsense'"),
+                ("--keep-capability", "", "not ''"),
+                ("--limit-core", "1X", "SOFT"), ("--limit-core", "2:1", "SOFT"),
+                ("--limit-nofile", "99999999999999999999", "SOFT"), ("--limit-nofile", "", "SOFT"),
+                ("--umask", "8", "octal"), ("--umask", "01777", "octal"), ("--umask", "", "octal")):
+            with self.subTest(option=option, value=value):
+                self.assert_says(words, self.fails(64, "check", option, value, "qemu-system-x86_64"))
+
+
+class InPlace(Privileges, InPlaceTest):
+    pass
+
+
+class Rootless(UserTest):
+    def test_a_users_qemu_gains_nothing(self):
+        disk = self.guest("halt", "disk.img")
+        os.chown(disk, ALICE.uid, ALICE.uid)
+        with self.by(ALICE):
+            vm = self.running("vm", *self.drive(disk))
+            found = capabilities(vm.qemu)
+            del found["CapBnd"]  # without CAP_SETPCAP nobody can lower it
+            self.assertEqual(set().union(*found.values()), set())
+            self.assertEqual(procfs.status(vm.qemu)["NoNewPrivs"], "1")
+            self.does("stop", "vm")
+            vm.wait_end()
+
+
+class DropIn(DropInTest):
+    def test_is_what_qemu_is_without_us(self):
+        disk = self.guest("halt", "disk.img")
+        vm = self.running("vm", *self.drive(disk))
+        self.assertEqual(capabilities(vm.qemu), capabilities(os.getpid()))
+        self.assertEqual(procfs.status(vm.qemu)["NoNewPrivs"], "0")
+
+    def test_does_what_its_config_file_says(self):
+        disk = self.guest("halt", "disk.img")
+        (self.config / "vmlatch.conf").write_text("keep-capability = none\n", encoding="ascii")
+        vm = self.running("vm", *self.drive(disk))
+        self.assertEqual(capabilities(vm.qemu), only())
+        self.assertEqual(procfs.status(vm.qemu)["NoNewPrivs"], "1")
+
+
+if __name__ == "__main__":
+    main()
