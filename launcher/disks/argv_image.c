@@ -202,7 +202,7 @@ int on_set(struct scan *scan, const struct qemu_option *option, const char *arg)
 	size_t group, i;
 
 	(void)option;
-	if (!copy)
+	if (!copy || scan_add_forwards(scan, arg) < 0)
 		return -ENOMEM;
 	if (!setting_split(copy, parts))
 		return scan_not_understood(scan, arg, "not of the form GROUP.ID.KEY=VALUE");

@@ -29,14 +29,7 @@ static const char use_test[] = "a test driver can write to the disks; leave it o
 static const char use_remote_device[] =
 	"the other end works with this VM's devices, also while it is paused; leave it out";
 static const char use_mux[] = "C-a s on a shared port writes a snapshot or an overlay into the "
-			      "disk beneath, C-a x ends QEMU; leave out 'mux=on'";
-
-/* Who can write to a character device. */
-enum reach {
-	REACH_NOBODY,
-	REACH_VIEWER, /* who sees QEMU's own text consoles */
-	REACH_SOMEBODY,
-};
+			      "disk beneath, C-a x ends QEMU; give each user its own port";
 
 static int reason_add(struct scan *scan, const char *origin, const char *why)
 {
@@ -108,7 +101,12 @@ int on_serial(struct scan *scan, const struct qemu_option *option, const char *a
 		return 0;
 	if (option->extra)
 		scan->no_default_monitor = true;
-	return port_add(scan, use_serial, arg, arg + strlen("mon:"));
+	return scan_add_shared_port(scan, arg, arg + strlen("mon:"));
+}
+
+int scan_add_shared_port(struct scan *scan, const char *arg, const char *device)
+{
+	return port_add(scan, use_serial, arg, device);
 }
 
 int on_debugger(struct scan *scan, const struct qemu_option *option, const char *arg)
@@ -120,68 +118,13 @@ int on_debugger(struct scan *scan, const struct qemu_option *option, const char 
 	return port_add(scan, use_debugger, arg, arg ? arg : "tcp::1234");
 }
 
-int scan_add_chardev(struct scan *scan, json_t *options, const char *arg)
-{
-	return scan_group_add(scan, SCAN_CHARDEV, json_incref(options), arg);
-}
-
-int on_chardev(struct scan *scan, const struct qemu_option *option, const char *arg)
-{
-	json_t *options = NULL;
-
-	(void)option;
-	if (keyval_parse(arg, "backend", &options) < 0)
-		return -ENOMEM;
-	return scan_group_add(scan, SCAN_CHARDEV, options, arg);
-}
-
-/* @short_form: "file:/tmp/a", "vc:80Cx24C", "null". */
-static enum reach backend_reach(const char *short_form)
-{
-	static const struct {
-		const char *name;
-		enum reach reach;
-	} backends[] = {
-		{ "none", REACH_NOBODY },
-		{ "null", REACH_NOBODY },
-		{ "file", REACH_NOBODY },    /* is only written to */
-		{ "ringbuf", REACH_NOBODY }, /* only a monitor can write to it */
-		{ "memory", REACH_NOBODY },  /* its old name */
-		{ "vc", REACH_VIEWER },
-	};
-	size_t i, len = strcspn(short_form, ":");
-
-	for (i = 0; i < sizeof(backends) / sizeof(*backends); i++) {
-		if (strlen(backends[i].name) == len &&
-			memcmp(short_form, backends[i].name, len) == 0)
-			return backends[i].reach;
-	}
-	return REACH_SOMEBODY;
-}
-
-static enum reach chardev_reach(const json_t *options)
-{
-	const char *backend = keyval_text(options, "backend");
-
-	if (!backend || json_object_get(options, "input-path"))
-		return REACH_SOMEBODY;
-	return backend_reach(backend);
-}
-
 static enum reach port_reach(const struct scan *scan, const json_t *port)
 {
-	const struct scan_items *chardevs = &scan->groups[SCAN_CHARDEV];
 	const char *device = keyval_text(port, PORT_DEVICE);
-	const char *id = keyval_text(port, "chardev");
-	size_t i;
 
 	if (device)
-		return backend_reach(device);
-	for (i = 0; id && i < chardevs->n; i++) {
-		if (str_equal(keyval_text(chardevs->items[i].options, "id"), id))
-			return chardev_reach(chardevs->items[i].options);
-	}
-	return REACH_SOMEBODY;
+		return scan_device_reach(device);
+	return scan_chardev_reach(scan, scan_find_chardev(scan, keyval_text(port, "chardev")));
 }
 
 static int reach_judge(
@@ -243,9 +186,9 @@ static int chardevs_finish(struct scan *scan)
 	for (i = 0; ret == 0 && i < chardevs->n; i++) {
 		const json_t *options = chardevs->items[i].options;
 
-		if (keyval_bool(options, "mux", false))
-			ret = reach_judge(
-				scan, chardev_reach(options), &chardevs->items[i], use_mux);
+		if (scan_chardev_is_shared(options))
+			ret = reach_judge(scan, scan_chardev_reach(scan, options),
+				&chardevs->items[i], use_mux);
 	}
 	return ret;
 }

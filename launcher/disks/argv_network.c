@@ -1,60 +1,99 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "launcher/disks/argv_scan.h"
 #include "launcher/disks/keyval.h"
 
-/* -netdev, -nic and -net: what QEMU's process must be allowed to do for them. */
+/*
+ * Networks have one way to a monitor: guestfwd=tcp:ADDRESS:PORT-DEVICE, whose
+ * DEVICE is a character device as -serial's is, and may be "mon:..." (seen with 7.2).
+ */
+#define FORWARD "guestfwd"
 
-/* What gives it a descriptor that somebody else has opened. */
-static bool is_open_already(const json_t *options)
+/* What a rule forwards to; NULL: none. QEMU cuts at the same three characters. */
+static const char *forward_device(const char *rule)
 {
-	return json_object_get(options, "fd") || json_object_get(options, "fds");
+	const char *at = strchr(rule, ':');
+
+	if (at)
+		at = strchr(at + 1, ':');
+	if (at)
+		at = strchr(at + 1, '-');
+	return at ? at + 1 : NULL;
 }
 
-/* qemu-bridge-helper, or another program that must be root's. */
-static bool starts_helper(const json_t *options, const char *type)
+static int forward_add(struct scan *scan, const char *rule, const char *arg)
 {
-	if (is_open_already(options))
-		return false;
-	return str_equal(type, "bridge") ||
-	       (str_equal(type, "tap") &&
-		       (json_object_get(options, "helper") || json_object_get(options, "br")));
+	const char *device = forward_device(rule);
+
+	return device && str_starts(device, "mon:")
+		       ? scan_add_shared_port(scan, arg, device + strlen("mon:"))
+		       : 0;
 }
 
-static bool makes_interface(const json_t *options, const char *type)
+/* It may be there more than once, and each counts: no keyval_parse(), which keeps the last. */
+int scan_add_forwards(struct scan *scan, const char *arg)
 {
-	return str_equal(type, "tap") && !is_open_already(options) && !starts_helper(options, type);
+	const char *at = arg;
+	int ret = 0;
+
+	while (ret == 0 && (at = strstr(at, FORWARD))) {
+		at += strcspn(at, "=,");
+		if (*at == '=')
+			ret = forward_add(scan, at + 1, arg);
+	}
+	return ret;
 }
 
-int scan_add_network(struct scan *scan, json_t *options, const char *arg)
+/* {"0": {"str": RULE}, ...} */
+static int forwards_add_json(struct scan *scan, json_t *rules, const char *arg)
 {
-	const char *type = keyval_text(options, "type");
-	char **who = NULL;
+	const char *key;
+	json_t *rule;
+	int ret = 0;
 
-	if (starts_helper(options, type))
-		who = &scan->line->helper_origin;
-	else if (makes_interface(options, type))
-		who = &scan->line->interface_origin;
-	if (!who || *who)
-		return 0;
-	*who = scan_origin(scan, arg);
-	return *who ? 0 : -ENOMEM;
+	json_object_foreach (rules, key, rule) {
+		const char *text = keyval_text(rule, "str");
+
+		if (ret == 0 && text)
+			ret = forward_add(scan, text, arg);
+	}
+	return ret;
 }
 
+/* -netdev, -nic, -net */
 int on_network(struct scan *scan, const struct qemu_option *option, const char *arg)
 {
-	_cleanup_(keyval_freep) json_t *options = NULL;
+	_cleanup_(keyval_freep) json_t *options = NULL, *tree = NULL;
 	struct error why = { 0 };
 	int code;
 
 	(void)option;
-	code = *arg == '{' ? keyval_parse_json(arg, &options, &why)
-			   : keyval_parse(arg, "type", &options);
+	if (*arg != '{') {
+		code = keyval_parse(arg, "type", &options);
+		if (code == 0)
+			code = scan_add_network_need(scan, options, arg);
+		return code < 0 ? code : scan_add_forwards(scan, arg);
+	}
+	code = keyval_parse_json(arg, &options, &why);
+	if (code == 0)
+		code = scan_add_network_need(scan, options, arg);
+	if (code == 0)
+		code = keyval_nest(options, &tree, &why);
 	if (code == -EINVAL)
-		return 0; /* QEMU will say so, and it names no disk */
-	return code < 0 ? code : scan_add_network(scan, options, arg);
+		return scan_add_monitor(scan, arg, "may open a monitor: it is not understood");
+	return code < 0 ? code : forwards_add_json(scan, json_object_get(tree, FORWARD), arg);
+}
+
+/* Of a section's two settings of one name the first is not known here any more. */
+int scan_add_network(struct scan *scan, json_t *options, const char *arg)
+{
+	int ret = scan_add_network_need(scan, options, arg);
+
+	if (ret < 0 || !json_object_get(options, FORWARD))
+		return ret;
+	return scan_add_monitor(
+		scan, arg, "its guestfwd may open a monitor; give it with -netdev instead");
 }

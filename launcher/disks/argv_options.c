@@ -71,6 +71,9 @@ static const struct qemu_option options[] = {
 	ON("gdb", on_debugger),
 	ON("mon", on_mon),
 	ON("monitor", on_monitor),
+	ON("net", on_network, .help_key = "model"),
+	ON("netdev", on_network, .help_key = "type"),
+	ON("nic", on_network, .help_key = "model"),
 	ON_FLAG("nographic", on_display_short, .extra = "none"),
 	ON("parallel", on_serial, .extra = "default"),
 	ON("qmp", on_monitor),
@@ -81,11 +84,6 @@ static const struct qemu_option options[] = {
 	ON("serial", on_serial, .extra = "default"),
 	ON("spice", on_spice),
 	ON("vnc", on_vnc),
-
-	/* what QEMU's process must be allowed to do */
-	ON("net", on_network, .help_key = "model"),
-	ON("netdev", on_network, .help_key = "type"),
-	ON("nic", on_network, .help_key = "model"),
 
 	/* facts */
 	ON("action", on_action, .help_key = ""),

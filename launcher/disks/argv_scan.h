@@ -96,10 +96,6 @@ scan_options_fn scan_add_drive, scan_add_device, scan_add_object, scan_add_globa
 /* argv_memory.c: of what on_object() has collected; 0 or -ENOMEM */
 int scan_finish_memories(struct scan *scan);
 
-/* argv_network.c */
-int on_network(struct scan *scan, const struct qemu_option *option, const char *arg);
-scan_options_fn scan_add_network;
-
 /* argv_fd.c */
 int on_add_fd(struct scan *scan, const struct qemu_option *option, const char *arg);
 scan_options_fn scan_add_fd;
@@ -115,17 +111,44 @@ int scan_add_unknown_use(struct command_line *line, const char *name);
 /* What on_drive() and on_device() have collected. */
 int scan_finish_images(struct scan *scan);
 
-/* argv_monitor.c; @extra of on_serial: "default" if it replaces the default serial port */
+/* argv_chardev.c */
 int on_chardev(struct scan *scan, const struct qemu_option *option, const char *arg);
+scan_options_fn scan_add_chardev;
+
+/* Who can write to a character device. */
+enum reach {
+	REACH_NOBODY,
+	REACH_VIEWER, /* who sees QEMU's own text consoles */
+	REACH_SOMEBODY,
+};
+
+/* Of one in short form, and of a -chardev's options (NULL: there is none of that ID). */
+enum reach scan_device_reach(const char *short_form);
+enum reach scan_chardev_reach(const struct scan *scan, const json_t *options);
+const json_t *scan_find_chardev(const struct scan *scan, const char *id);
+bool scan_chardev_is_shared(const json_t *options); /* it has escape commands: C-a ... */
+
+/* argv_monitor.c; @extra of on_serial: "default" if it replaces the default serial port */
 int on_mon(struct scan *scan, const struct qemu_option *option, const char *arg);
 int on_monitor(struct scan *scan, const struct qemu_option *option, const char *arg);
 int on_serial(struct scan *scan, const struct qemu_option *option, const char *arg);
 int on_debugger(struct scan *scan, const struct qemu_option *option, const char *arg);
-scan_options_fn scan_add_chardev, scan_add_mon;
+scan_options_fn scan_add_mon;
 int scan_finish_monitors(struct scan *scan);
+
+/* A port on @device, a character device in short form, that a monitor shares. 0 or -ENOMEM. */
+int scan_add_shared_port(struct scan *scan, const char *arg, const char *device);
 
 /* A way to make the guest run that we do not see, whoever reaches it. 0 or -ENOMEM. */
 int scan_add_monitor(struct scan *scan, const char *arg, const char *why);
+
+/* argv_network.c; scan_add_forwards: of any text in which there may be such a setting */
+int on_network(struct scan *scan, const struct qemu_option *option, const char *arg);
+int scan_add_forwards(struct scan *scan, const char *arg);
+scan_options_fn scan_add_network;
+
+/* argv_network_need.c */
+scan_options_fn scan_add_network_need;
 
 /* argv_display.c; @extra of on_display_short: the type */
 int on_display(struct scan *scan, const struct qemu_option *option, const char *arg);

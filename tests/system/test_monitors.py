@@ -60,6 +60,12 @@ ROWS = (
      " -set mon.m.chardev=b", True),
     ("-display none -chardev null,id=a -mon a -set chardev.a.backend=pty", True),
     (f"-display none -chardev socket,id=g,path=a.sock,{SOCKET} -gdb chardev:g", True),
+    (f"-display none -netdev user,id=n,guestfwd=tcp:10.0.2.9:80-mon:unix:a.sock,,{SOCKET.replace(',', ',,')}",
+     True),
+    ("-display none -netdev user,id=n -set netdev.n.guestfwd=tcp:10.0.2.9:80-mon:null", False),
+    ("-display none -netdev {'type':'user','id':'n','guestfwd':[{'str':'tcp:10.0.2.9:80-mon:stdio'}]}", True),
+    (f"-display none -chardev socket,id=b,path=a.sock,{SOCKET} -chardev mux,id=m,chardev=b -mon m", True),
+    ("-display none -chardev null,id=b -chardev mux,id=m,chardev=b -mon m", False),
     ("-display none -gdb stdio", True),
     ("-display none -gdb null", False),
     ("-nographic", True),
@@ -243,9 +249,14 @@ class Writers(MonitorTest):
     """Who cannot resume the guest, but write to its disks while it is paused."""
 
     def test_a_shared_port_commits_a_snapshot_into_its_base(self):
+        for chardevs in (f"-chardev socket,path=a.sock,{SOCKET},id=m,mux=on",
+                         f"-chardev socket,path=a.sock,{SOCKET},id=b -chardev mux,chardev=b,id=m"):
+            with self.subTest(chardevs):
+                self.commit_by_port(*chardevs.split())
+
+    def commit_by_port(self, *chardevs):
         disk = self.disk("base.raw")
-        words = (*QUIET, *self.drive(disk, "id=d", "snapshot=on"), "-serial", "chardev:m", "-chardev",
-                 f"socket,path=a.sock,{SOCKET},id=m,mux=on")
+        words = (*QUIET, *self.drive(disk, "id=d", "snapshot=on"), "-serial", "chardev:m", *chardevs)
         qemu = self.bare(*words)
         qemu.look.command("human-monitor-command", command_line='qemu-io d "write -P 0x55 0 512"')
         self.assertEqual(disk.read_bytes()[:1], b"\0")
@@ -254,6 +265,7 @@ class Writers(MonitorTest):
             client.sendall(b"\x01s")
             wait_for("C-a s does not commit", lambda: disk.read_bytes()[:1] == b"\x55")
         self.assertFalse(qemu.look.command("query-status")["running"])
+        qemu.end()
         self.assert_says("C-a s", self.pins(*words)[0])
 
     def test_a_test_driver_works_with_the_disk(self):

@@ -23,6 +23,7 @@ static const struct config {
 	{ "mon-null", "[chardev \"c\"]\nbackend = \"null\"\n[mon \"m\"]\nchardev = \"c\"\n" },
 	{ "mon-pty", "[mon \"m\"]\nchardev = \"c\"\n[chardev \"c\"]\nbackend = \"pty\"\n" },
 	{ "mux", "[chardev \"c\"]\nbackend = \"pty\"\nmux = \"on\"\n" },
+	{ "netdev", "[netdev \"n\"]\nguestfwd = \"::1-mon:pty\"\nguestfwd = \"::2-null\"\n" },
 	{ "qtest", "[object \"m\"]\nqom-type = \"qtest\"\nchardev = \"c\"\n" },
 	{ "spice", "[spice]\nport = \"1\"\n" },
 	{ "vnc", "[vnc \"v\"]\nvnc = \":0\"\n" },
@@ -195,6 +196,44 @@ static void a_port_that_a_monitor_shares_counts(void **state)
 		{ "-chardev null,id=c,mux=on -serial chardev:c -mon c", "" },
 		{ "-chardev stdio,id=c,mux=off -serial chardev:c", "" },
 		{ "-chardev vc,id=c,mux=on -serial chardev:c", "" },
+		{ "-chardev stdio,id=b -chardev mux,id=c,chardev=b -serial chardev:c",
+			"-chardev mux,id=c,chardev=b: C-a s" },
+		{ "-chardev null,id=b -chardev mux,id=c,chardev=b -serial chardev:c -mon c", "" },
+		{ "-chardev mux,id=a,chardev=b -chardev mux,id=b,chardev=c -chardev null,id=c",
+			"" },
+		{ "-chardev mux,id=c,chardev=c", "-chardev mux,id=c,chardev=c: C-a s" },
+	};
+
+	(void)state;
+	CHECK(rows, QUIET);
+}
+
+/* guestfwd=tcp:ADDRESS:PORT-mon:DEVICE is a port too. */
+static void a_network_may_forward_to_a_monitor(void **state)
+{
+	static const struct row rows[] = {
+		{ "-netdev user,id=n", "" },
+		{ "-netdev user,id=n,guestfwd=tcp:10.0.2.100:80-stdio", "" },
+		{ "-netdev user,id=n,guestfwd=tcp:10.0.2.100:80-cmd:echo-mon:x", "" },
+		{ "-netdev user,id=n,guestfwd=tcp:10.0.2.100:80-mon:stdio",
+			"-netdev user,id=n,guestfwd=tcp:10.0.2.100:80-mon:stdio: a monitor shares "
+			"this port; leave out 'mon:'" },
+		{ "-nic user,guestfwd=::80-mon:pty", "-nic user,guestfwd=::80-mon:pty" },
+		{ "-net user,guestfwd=::80-mon:unix:a,,server=on", "-net user" },
+		{ "-netdev user,id=n,guestfwd=::80-mon:null", "" },
+		{ "-netdev user,id=n,guestfwd=::80-mon:vc", "" },
+		{ "-netdev user,id=n,guestfwd=::80-mon:vc -vnc :0", "-netdev user" },
+		/* each of several counts */
+		{ "-netdev user,id=n,guestfwd=::80-mon:pty,guestfwd=::81-null", "-netdev user" },
+		{ "-netdev user,id=n,guestfwd=::80-null,guestfwd=::81-mon:pty", "-netdev user" },
+		{ "-netdev user,id=n -set netdev.n.guestfwd=::80-mon:pty", "-set netdev.n" },
+		{ "-netdev "
+		  "{'type':'user','id':'n','guestfwd':[{'str':'::80-null'},{'str':'::81-mon:pty'}]"
+		  "}",
+			"-netdev {'type'" },
+		{ "-netdev {'type':'user','id':'n','guestfwd':[{'str':'::80-null'}]}", "" },
+		{ "-netdev {'type':'user'", "-netdev {'type':'user': may open a monitor" },
+		{ "-readconfig netdev", "-readconfig netdev [netdev \"n\"]: its guestfwd" },
 	};
 
 	(void)state;
@@ -369,7 +408,7 @@ static void a_reason_names_the_way_out(void **state)
 		"-s: a debugger can resume the guest; leave it out\n"
 		"-qtest unix:a: a test driver can write to the disks; leave it out\n"
 		"-chardev stdio,id=m,mux=on: C-a s on a shared port writes a snapshot or an "
-		"overlay into the disk beneath, C-a x ends QEMU; leave out 'mux=on'");
+		"overlay into the disk beneath, C-a x ends QEMU; give each user its own port");
 }
 
 int main(void)
@@ -377,6 +416,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_monitor_counts_by_who_reaches_it),
 		cmocka_unit_test(a_port_that_a_monitor_shares_counts),
+		cmocka_unit_test(a_network_may_forward_to_a_monitor),
 		cmocka_unit_test(debuggers_and_test_drivers_count),
 		cmocka_unit_test(what_shows_the_vm_may_have_a_menu),
 		cmocka_unit_test(qemus_default_monitor_counts_where_somebody_sees_it),

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "launcher/disks/argv_scan.h"
+#include "launcher/disks/keyval.h"
+
+/* What QEMU's process must be allowed to do for -netdev, -nic and -net. */
+
+/* What gives it a descriptor that somebody else has opened. */
+static bool is_open_already(const json_t *options)
+{
+	return json_object_get(options, "fd") || json_object_get(options, "fds");
+}
+
+/* qemu-bridge-helper, or another program that must be root's. */
+static bool starts_helper(const json_t *options, const char *type)
+{
+	if (is_open_already(options))
+		return false;
+	return str_equal(type, "bridge") ||
+	       (str_equal(type, "tap") &&
+		       (json_object_get(options, "helper") || json_object_get(options, "br")));
+}
+
+static bool makes_interface(const json_t *options, const char *type)
+{
+	return str_equal(type, "tap") && !is_open_already(options) && !starts_helper(options, type);
+}
+
+int scan_add_network_need(struct scan *scan, json_t *options, const char *arg)
+{
+	const char *type = keyval_text(options, "type");
+	char **who = NULL;
+
+	if (starts_helper(options, type))
+		who = &scan->line->helper_origin;
+	else if (makes_interface(options, type))
+		who = &scan->line->interface_origin;
+	if (!who || *who)
+		return 0;
+	*who = scan_origin(scan, arg);
+	return *who ? 0 : -ENOMEM;
+}
