@@ -206,6 +206,9 @@ int on_set(struct scan *scan, const struct qemu_option *option, const char *arg)
 		return -ENOMEM;
 	if (!setting_split(copy, parts))
 		return scan_not_understood(scan, arg, "not of the form GROUP.ID.KEY=VALUE");
+	/* a -drive has two names then: for -device the new one, for -set the old one */
+	if (strcmp(parts[2], "id") == 0)
+		return scan_not_understood(scan, arg, "changes an ID");
 	for (group = 0; group < sizeof(groups) / sizeof(*groups); group++) {
 		struct scan_items *items = &scan->groups[group];
 

@@ -258,7 +258,7 @@ static void what_is_not_understood_is_noted(void **state)
 	static const char *const rows[] = { "-no-such-option", "-no-such-option argument", "-hda=a",
 		"-snap", "-", "--", "-blockdev {'driver':", "-blockdev driver=file,driver.x=y",
 		"-drive file.driver=raw,file.driver.x=y", "-device {", "-readconfig a",
-		"-set drive.d", "-drive", "-hda" };
+		"-set drive.d", "-set drive.d.id=e", "-drive", "-hda" };
 	size_t i;
 
 	(void)state;
