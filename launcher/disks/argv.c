@@ -86,6 +86,8 @@ static int scan_option(struct scan *scan, char **argv)
 		bool skip = argv[1] && argv[1][0] != '-';
 
 		code = scan_not_understood(scan, NULL, "an option that vmlatch does not know");
+		if (code == 0)
+			code = scan_add_monitor(scan, NULL, "may open a monitor; leave it out");
 		return code < 0 ? code : skip ? 2 : 1;
 	}
 	if (option->takes_argument) {

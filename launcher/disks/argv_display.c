@@ -18,7 +18,9 @@ struct display {
 	const char *menu;   /* why it alone can make the guest run; NULL: it cannot */
 };
 
-#define MENU "the window's menu can resume the guest; use '-display none' or '-vnc'"
+#define MENU                                                                                   \
+	"the window's menu can resume the guest; use '-display none' instead, or '-vnc' with " \
+	"'-monitor none'"
 
 /* The last stands for what is not in the table. */
 static const struct display displays[] = {
@@ -29,17 +31,19 @@ static const struct display displays[] = {
 	{ "dbus", "D-Bus", NULL },
 	{ "gtk", "QEMU's window", MENU },
 	{ "cocoa", "QEMU's window", MENU },
-	{ "default", "QEMU's window", MENU },
 	{ "spice-app", "the SPICE viewer",
 		"the viewer gets a QMP monitor, which can resume the guest; use '-display none "
 		"-spice'" },
-	{ NULL, "QEMU's window", NULL },
+	{ NULL, "QEMU's window",
+		"vmlatch does not know this display: its window may resume the guest; use "
+		"'-display none' instead" },
 };
 
 /* None is given: whatever QEMU was built with. A VNC server, if that is nothing. */
 static const struct display no_display = { NULL, "QEMU's window or VNC server",
-	"QEMU opens a window whose menu can resume the guest, or a VNC server; add '-display none' "
-	"or '-vnc'" };
+	"QEMU opens a window whose menu can resume the guest, or a VNC server; use '-display "
+	"none', "
+	"or '-vnc' with '-monitor none'" };
 
 static const struct display nothing_shown = { NULL, NULL, NULL };
 
@@ -47,7 +51,8 @@ static const struct display *display_find(const struct scan *scan)
 {
 	const struct display *display = displays;
 
-	if (!scan->display) /* beside a remote one no window opens by itself */
+	/* beside a remote one no window opens by itself */
+	if (!scan->display || strcmp(scan->display, "default") == 0)
 		return scan->spice || scan->groups[SCAN_VNC].n ? &nothing_shown : &no_display;
 	while (display->type && strcmp(display->type, scan->display) != 0)
 		display++;
@@ -120,9 +125,11 @@ int on_display(struct scan *scan, const struct qemu_option *option, const char *
 	code = *arg == '{' ? keyval_parse_json(arg, &options, &why)
 			   : keyval_parse(arg, "type", &options);
 	if (code == -EINVAL)
-		return scan_not_understood(scan, arg, why.text);
+		code = scan_not_understood(scan, arg, why.text);
 	if (code < 0)
 		return code;
+	if (!options)
+		return display_set(scan, "?", arg);
 	type = keyval_text(options, "type");
 	return display_set(scan, type ? type : "default", arg);
 }

@@ -103,6 +103,9 @@ static int on_either(struct scan *scan, enum scan_group group, const char *impli
 
 	code = *arg == '{' ? keyval_parse_json(arg, &options, &why)
 			   : keyval_parse(arg, implied, &options);
+	if (code == -EINVAL && group == SCAN_OBJECT &&
+		scan_add_monitor(scan, arg, "may be a test driver; leave it out") < 0)
+		return -ENOMEM;
 	if (code == -EINVAL)
 		return scan_not_understood(scan, arg, why.text);
 	return code < 0 ? code : scan_group_add(scan, group, options, arg);

@@ -21,9 +21,10 @@
 #define PORT_USE    "@use"
 
 static const char use_monitor[] =
-	"whoever has this monitor can resume the guest; use vmlatch's own commands and QMP socket "
-	"instead";
-static const char use_serial[] = "a monitor shares this port; leave out 'mon:'";
+	"whoever has this monitor can resume the guest; use '-monitor none' and vmlatch's own "
+	"commands and QMP socket instead";
+static const char use_serial[] =
+	"a monitor shares this port; leave out 'mon:', add '-monitor none'";
 static const char use_debugger[] = "a debugger can resume the guest; leave it out";
 static const char use_test[] = "a test driver can write to the disks; leave it out";
 static const char use_remote_device[] =
@@ -133,6 +134,14 @@ static int reach_judge(
 	if (reach == REACH_SOMEBODY || (reach == REACH_VIEWER && scan_console_viewer(scan)))
 		return reason_add(scan, item->origin, why);
 	return 0;
+}
+
+/* Seen in QEMU's sources only: its 'stop' reaches none of Xen's vCPUs. */
+int on_xen(struct scan *scan, const struct qemu_option *option, const char *arg)
+{
+	(void)option;
+	return scan_add_monitor(scan, arg,
+		"Xen runs this guest: QEMU cannot keep it stopped; use another '-accel'");
 }
 
 /* Of an object through which somebody works with this VM's devices. NULL: of another. */

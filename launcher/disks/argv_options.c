@@ -84,6 +84,8 @@ static const struct qemu_option options[] = {
 	ON("serial", on_serial, .extra = "default"),
 	ON("spice", on_spice),
 	ON("vnc", on_vnc),
+	ON_FLAG("xen-attach", on_xen),
+	ON("xen-domid", on_xen),
 
 	/* facts */
 	ON("action", on_action, .help_key = ""),
@@ -183,8 +185,6 @@ static const struct qemu_option options[] = {
 	ARG("watchdog-action"),
 	FLAG("win2k-hack"),
 	ARG("writeconfig"),
-	FLAG("xen-attach"),
-	ARG("xen-domid"),
 	FLAG("xen-domid-restrict"),
 };
 /* clang-format on */

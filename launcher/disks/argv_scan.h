@@ -133,6 +133,7 @@ int on_mon(struct scan *scan, const struct qemu_option *option, const char *arg)
 int on_monitor(struct scan *scan, const struct qemu_option *option, const char *arg);
 int on_serial(struct scan *scan, const struct qemu_option *option, const char *arg);
 int on_debugger(struct scan *scan, const struct qemu_option *option, const char *arg);
+int on_xen(struct scan *scan, const struct qemu_option *option, const char *arg);
 scan_options_fn scan_add_mon;
 int scan_finish_monitors(struct scan *scan);
 

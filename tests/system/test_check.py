@@ -128,7 +128,7 @@ class Check(VmTest):
         self.assertIn("\nnot pinned, its locks are given back at a pause: watchdog\n", text)
         text, report = self.check(*disk, "-monitor", "stdio")
         self.assertEqual(len(report["pinned"]), 1)
-        self.assert_says("(?m)^pinned, .*-monitor stdio: .*use vmlatch's own", text)
+        self.assert_says("(?m)^pinned, .*-monitor stdio: .*vmlatch's own", text)
 
     def warned(self, sentence, *words, **more):
         text, report = self.check(*words, **more)

@@ -261,6 +261,8 @@ static void debuggers_and_test_drivers_count(void **state)
 		{ "-object x-remote-object,id=r,devid=d,fd=3", "-object x-remote-object" },
 		{ "-object x-vfio-user-server,id=r,device=d", "-object x-vfio-user-server" },
 		{ "-object iothread,id=qtest", "" },
+		{ "-xen-domid 3", "-xen-domid 3: Xen runs this guest" },
+		{ "-xen-attach", "-xen-attach: Xen" },
 		{ "-chardev null,id=c -object qtest,id=m,chardev=c -chardev pty,id=p "
 		  "-mon c,id=m -set mon.m.chardev=p",
 			"-mon c" },
@@ -280,7 +282,9 @@ static void what_shows_the_vm_may_have_a_menu(void **state)
 		{ "-display type=gtk", "-display type=gtk: " },
 		{ "-display {'type':'gtk'}", "-display {'type':'gtk'}: " },
 		{ "-display cocoa", "-display cocoa" },
-		{ "-display default", "-display default" },
+		{ "-display default", "-display default: QEMU opens a window" },
+		{ "-display default -vnc :0", "" },
+		{ "-display unheard-of", "-display unheard-of: vmlatch does not know" },
 		{ "-display gtk -vnc :0", "-display gtk" },
 		{ "-display gtk -display none", "" },
 		{ "-display none -display gtk", "-display gtk" },
@@ -394,6 +398,28 @@ static void a_config_file_counts_as_its_options_do(void **state)
 	CHECK(defaults, "");
 }
 
+static void what_is_not_understood_may_open_a_monitor(void **state)
+{
+	static const char *const rows[] = { "-unheard-of", "-unheard-of word", "-object {",
+		"-display {", "-display none -display {" };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		_cleanup_(command_line_finish) struct command_line line = { 0 };
+		char *argv[WORDS_MAX] = { "qemu", "-nodefaults", "-display", "none" };
+		_cleanup_(freep) char *copy = strdup(rows[i]);
+		size_t n = 4;
+		char *word;
+
+		for (word = strtok(copy, " "); word; word = strtok(NULL, " "))
+			argv[n++] = word;
+		assert_int_equal(command_line_parse(argv, NULL, &line, NULL), 0);
+		assert_int_equal(line.notes.n, 1);
+		assert_int_equal(line.monitors.n, 1);
+	}
+}
+
 static void a_reason_names_the_way_out(void **state)
 {
 	_cleanup_(freep) char *got =
@@ -402,13 +428,46 @@ static void a_reason_names_the_way_out(void **state)
 
 	(void)state;
 	assert_string_equal(got,
-		"-mon m: whoever has this monitor can resume the guest; use vmlatch's own commands "
-		"and QMP socket instead\n"
-		"-serial mon:stdio: a monitor shares this port; leave out 'mon:'\n"
+		"-mon m: whoever has this monitor can resume the guest; use '-monitor none' and "
+		"vmlatch's own commands and QMP socket instead\n"
+		"-serial mon:stdio: a monitor shares this port; leave out 'mon:', add '-monitor "
+		"none'\n"
 		"-s: a debugger can resume the guest; leave it out\n"
 		"-qtest unix:a: a test driver can write to the disks; leave it out\n"
 		"-chardev stdio,id=m,mux=on: C-a s on a shared port writes a snapshot or an "
 		"overlay into the disk beneath, C-a x ends QEMU; give each user its own port");
+}
+
+/* Whoever does what it says in one step is not told the next. */
+static void the_way_out_is_one(void **state)
+{
+	static const struct {
+		const char *words, *instead;
+	} rows[] = {
+		{ "-vnc :0 -monitor stdio", "-vnc :0 -monitor none" },
+		{ "-vnc :0 -serial mon:stdio", "-vnc :0 -serial stdio -monitor none" },
+		{ "-nographic", "-nographic -monitor none" },
+		{ "", "-display none" },
+		{ "", "-vnc :0 -monitor none" },
+		{ "-display gtk", "-display none" },
+		{ "-display gtk", "-vnc :0 -monitor none" },
+		{ "-display unheard-of", "-display none" },
+		{ "-spice port=1 -display spice-app", "-spice port=1 -display none" },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		_cleanup_(freep) char *before = reasons_of(rows[i].words);
+		_cleanup_(freep) char *after = reasons_of(rows[i].instead);
+
+		assert_string_not_equal(before, "");
+		assert_string_equal(after, "");
+		if (strstr(rows[i].instead, "-monitor none"))
+			assert_non_null(strstr(before, "'-monitor none'"));
+		else
+			assert_non_null(strstr(before, "'-display none"));
+	}
 }
 
 int main(void)
@@ -421,7 +480,9 @@ int main(void)
 		cmocka_unit_test(what_shows_the_vm_may_have_a_menu),
 		cmocka_unit_test(qemus_default_monitor_counts_where_somebody_sees_it),
 		cmocka_unit_test(a_config_file_counts_as_its_options_do),
+		cmocka_unit_test(what_is_not_understood_may_open_a_monitor),
 		cmocka_unit_test(a_reason_names_the_way_out),
+		cmocka_unit_test(the_way_out_is_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
