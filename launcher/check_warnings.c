@@ -51,24 +51,6 @@ static bool cache_is(const json_t *node, const char *key)
 	return false;
 }
 
-/* What "-drive ...,cache=MODE" says, which is no member of the node. */
-static bool drive_cache_is(const struct argv_image *image, const char *const modes[])
-{
-	_cleanup_(keyval_freep) json_t *options = NULL;
-	const char *space = strchr(image->origin, ' ');
-	const char *mode;
-
-	if (!str_starts(image->origin, "-") || !strstr(image->origin, "-drive ") ||
-		keyval_parse(space + 1, NULL, &options) < 0)
-		return false;
-	mode = keyval_text(options, "cache");
-	for (; mode && *modes; modes++) {
-		if (strcmp(mode, *modes) == 0)
-			return true;
-	}
-	return false;
-}
-
 static bool is_shared(const struct preparation *p, const struct argv_image *image)
 {
 	size_t i;
@@ -85,8 +67,6 @@ static bool is_shared(const struct preparation *p, const struct argv_image *imag
 static int argument_warn(
 	const struct preparation *p, const struct argv_image *image, struct strv *ret)
 {
-	static const char *const unsafe[] = { "unsafe", NULL };
-	static const char *const direct[] = { "none", "directsync", NULL };
 	int code = 0;
 
 	if (is_off_somewhere(image->node, "locking"))
@@ -94,13 +74,12 @@ static int argument_warn(
 			"%s: with locking=off QEMU's own image locks keep nobody away: a "
 			"QEMU without vmlatch can use this disk at the same time",
 			image->origin);
-	if (code == 0 && (cache_is(image->node, "no-flush") || drive_cache_is(image, unsafe)))
+	if (code == 0 && cache_is(image->node, "no-flush"))
 		code = warn(ret,
 			"%s: with cache=unsafe QEMU never flushes: when the lock is given "
 			"back, or the host dies, other hosts may not see what was written",
 			image->origin);
-	if (code == 0 && is_shared(p, image) && !cache_is(image->node, "direct") &&
-		!drive_cache_is(image, direct))
+	if (code == 0 && is_shared(p, image) && !cache_is(image->node, "direct"))
 		code = warn(ret,
 			"%s: a disk that is shared between hosts needs cache=none "
 			"(cache.direct=on): each host's page cache hides what others write",

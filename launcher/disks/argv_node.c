@@ -92,6 +92,27 @@ static int member_rename(json_t *options, const char *from, const char *to)
 	return 0;
 }
 
+/* cache=MODE, as a node says it. What cannot be seen in a node is left out. */
+static int cache_mode_spell_out(json_t *options)
+{
+	static const struct {
+		const char *mode, *key;
+	} rows[] = {
+		{ "none", "cache.direct" },
+		{ "off", "cache.direct" },
+		{ "directsync", "cache.direct" },
+		{ "unsafe", "cache.no-flush" },
+	};
+	const char *mode = keyval_text(options, "cache");
+	size_t i;
+
+	for (i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		if (str_equal(mode, rows[i].mode) && !json_object_get(options, rows[i].key))
+			return keyval_set_text(options, rows[i].key, "on");
+	}
+	return 0;
+}
+
 /* What no block node has. */
 static void drive_only_drop(json_t *options)
 {
@@ -123,6 +144,8 @@ static int drive_to_node(const struct scan *scan, json_t *options)
 		code = member_rename(options, "file", NODE_PSEUDO_FILENAME);
 	if (code == 0)
 		code = member_rename(options, "format", "driver");
+	if (code == 0)
+		code = cache_mode_spell_out(options);
 	drive_only_drop(options);
 	if (code == 0)
 		code = json_object_set_new_nocheck(options, "read-only", json_boolean(read_only));

@@ -147,6 +147,7 @@ class Check(VmTest):
                 ("locking=off", ("-blockdev", json.dumps({"driver": "raw", "node-name": "d", "file": {
                     "driver": "file", "filename": str(disk), "locking": "off"}}))),
                 ("cache=unsafe", self.drive(disk, "cache=unsafe")),
+                ("cache=unsafe", (*plain, "-set", "drive.d.cache=unsafe")),
                 ("cache=unsafe", ("-blockdev", direct[0] + ",cache.no-flush=on")),
                 ("page cache", (*plain, *share)),
                 ("page cache", ("-blockdev", direct[0], *share))]:
@@ -154,6 +155,7 @@ class Check(VmTest):
                 self.warned(sentence, *words)
         for words in [self.drive(disk), self.drive(disk, "cache=none", "file.locking=on"),
                       (*self.drive(disk, "id=d", "cache=none", interface="none"), *share),
+                      (*plain, "-set", "drive.d.cache=off", *share),
                       ("-blockdev", "".join(direct), *share)]:
             with self.subTest(words):
                 self.assertEqual(self.check(*words, options=AS_ROOT)[1]["warnings"], [])
