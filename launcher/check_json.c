@@ -114,11 +114,11 @@ void check_print_json(const struct check_findings *findings)
 	json_t *object;
 
 	append_strings(warnings, &findings->warnings);
-	object = json_pack("{s:s, s:s, s:b, s:b, s:s, s:b, s:o, s:o, s:o, s:o}", "name", p->name,
-		"driver", p->options.lock, "verified", p->plan.verified, "incoming",
-		p->plan.incoming, "start", check_start_name(p), "in-place", p->plan.in_place,
-		"resources", resources_to_json(findings), "pinned", strings_to_json(&p->pinned),
-		"warnings", warnings, "argv", argv_to_json(p));
+	object = json_pack("{s:b, s:s, s:s, s:b, s:b, s:s, s:b, s:o, s:o, s:o, s:o}", "starts-vm",
+		true, "name", p->name, "driver", p->options.lock, "verified", p->plan.verified,
+		"incoming", p->plan.incoming, "start", check_start_name(p), "in-place",
+		p->plan.in_place, "resources", resources_to_json(findings), "pinned",
+		strings_to_json(&p->pinned), "warnings", warnings, "argv", argv_to_json(p));
 	if (!object)
 		return;
 	json_object_set_new(object, "privileges", check_privileges_to_json(p));

@@ -79,13 +79,15 @@ static void print_reason(const struct preparation *p, const struct resource *res
 }
 
 /* What the lock is worth. */
-static void print_limits(const struct check_finding *finding)
+static void print_limits(const struct check_finding *finding, const char *driver)
 {
 	if (finding->host_only)
 		print_detail("note",
 			"a block device: locked on this host only; give --lockspace or "
 			"--lease if others have it too");
-	if (finding->looked && !finding->view.lockable)
+	if (strcmp(driver, "nop") == 0)
+		print_detail("note", "the driver 'nop' locks nothing");
+	else if (finding->looked && !finding->view.lockable)
 		print_detail("note", "its file system has no locks");
 	else if (finding->looked && !finding->view.recordable &&
 		 finding->resource->mode == RESOURCE_EXCLUSIVE)
@@ -111,7 +113,7 @@ static void print_finding(const struct preparation *p, const struct check_findin
 		printf(": in use by %s\n",
 			lock_holder_phrase(&finding->view.holder, holder, sizeof(holder)));
 	print_reason(p, resource);
-	print_limits(finding);
+	print_limits(finding, p->options.lock);
 }
 
 static void print_strings(const char *label, const struct strv *strings)

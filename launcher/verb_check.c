@@ -17,6 +17,12 @@ static size_t open_files_to_spare(void)
 	return getrlimit(RLIMIT_NOFILE, &limit) < 0 ? 0 : limit.rlim_cur / 2;
 }
 
+static void check_print_no_vm(const struct options *options)
+{
+	puts(options->json ? "{\n  \"starts-vm\": false\n}"
+			   : "this call of QEMU starts no VM: nothing would be locked");
+}
+
 int verb_check(char **argv)
 {
 	_cleanup_(preparation_finish) struct preparation preparation = { 0 };
@@ -27,7 +33,7 @@ int verb_check(char **argv)
 	if (ret < 0)
 		return exit_failure(ret, &err);
 	if (ret == PREPARE_NO_VM) {
-		puts("this call of QEMU starts no VM: nothing would be locked");
+		check_print_no_vm(&preparation.options);
 		return 0;
 	}
 	return check_report(&preparation);

@@ -93,6 +93,16 @@ class Check(VmTest):
         self.assertFalse(report["resources"][0]["free"])
         self.assert_says(r"base.raw \(raw\): in use by VM 'reader'", text)
 
+    def test_of_a_call_that_starts_no_vm(self):
+        self.assert_says("starts no VM", self.does("check", "--", QEMU, "-version"))
+        self.assertEqual(json.loads(self.does("check", "--json", "--", QEMU, "-version")), {"starts-vm": False})
+        self.assertTrue(self.check(*self.drive(self.disk("disk")))[1]["starts-vm"])
+
+    def test_of_the_driver_that_locks_nothing_says_so(self):
+        text, _ = self.check(*self.drive(self.disk("disk")), options=("--lock", "nop"))
+        self.assertIn("the driver 'nop' locks nothing\n", text)
+        self.assertNotIn("file system", text)
+
     def test_65_for_what_is_not_understood(self):
         bad = self.disk("bad.qcow2")
         bad.write_bytes(b"QFI\xfb\0\0\0\3" + bytes(96))
