@@ -80,7 +80,14 @@ char *str_take(struct str *str)
 	return take_ptr(str->text);
 }
 
-/* The length of the valid UTF-8 sequence at @s, 0 if there is none. */
+/* Characters that end a line, or have what follows shown in another order. */
+static bool moves_text(uint32_t code)
+{
+	return code == 0x061c || code == 0x200e || code == 0x200f ||
+	       (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
+}
+
+/* The length of the UTF-8 sequence at @s, 0 if there is none that may be shown. */
 static size_t utf8_length(const unsigned char *s)
 {
 	uint32_t code;
@@ -101,7 +108,7 @@ static size_t utf8_length(const unsigned char *s)
 		return 0;
 	if (code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
 		return 0;
-	if (code < 0xa0) /* C1 control characters move terminals too */
+	if (code < 0xa0 || moves_text(code)) /* C1 control characters move terminals too */
 		return 0;
 	return n;
 }

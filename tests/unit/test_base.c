@@ -86,6 +86,11 @@ static void what_moves_a_terminal_is_shown_as_hex(void **state)
 		{ "\xc2\x9b", "\\xc2\\x9b" },          /* CSI as C1 */
 		{ "\xe0\x80\xaf", "\\xe0\\x80\\xaf" }, /* overlong */
 		{ "\xed\xa0\x80", "\\xed\\xa0\\x80" }, /* surrogate */
+		{ "\xe2\x80\xae"
+		  "a",
+			"\\xe2\\x80\\xaea" },          /* right to left */
+		{ "\xe2\x81\xa7", "\\xe2\\x81\\xa7" }, /* the same, by isolation */
+		{ "\xe2\x80\xa8", "\\xe2\\x80\\xa8" }, /* a line's end */
 		{ "cut\xe2\x82", "cut\\xe2\\x82" },
 	};
 	char out[64];
