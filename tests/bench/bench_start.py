@@ -1,28 +1,37 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Start: 'vmlatch run' until QEMU greets on the user's own QMP socket, against QEMU started directly."""
+"""Start: 'vmlatch run' until QEMU greets on the user's own QMP socket, against QEMU started directly.
 
+QEMU connects to us: to try again and again whether it listens would measure in steps of the pause between.
+"""
+
+import socket
 import subprocess
 import time
 
 from bench import interleaved, report
-from qmp import Qmp
+from deadline import TIMEOUT
 from vm import MACHINE, QEMU, VMLATCH, Bench
 
 
 def main():
     with Bench() as bench:
-        disk, socket = bench.guest("halt"), bench.dir / "user.sock"
-        arguments = [QEMU, *MACHINE, *bench.drive(disk), "-qmp", f"unix:{socket},server=on,wait=off"]
+        disk, path = bench.guest("halt"), bench.dir / "user.sock"
+        arguments = [QEMU, *MACHINE, *bench.drive(disk), "-qmp", f"unix:{path}"]
+        listener = bench.enterContext(socket.socket(socket.AF_UNIX))
+        listener.bind(str(path))
+        listener.listen()
+        listener.settimeout(TIMEOUT)
 
         def greeting(command):
             began = time.perf_counter()
             process = bench.spawn(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                   stderr=subprocess.DEVNULL)
-            with Qmp(str(socket), negotiate=False):
+            with listener.accept()[0] as monitor:
+                monitor.settimeout(TIMEOUT)
+                assert b"QMP" in monitor.recv(1024)
                 took = time.perf_counter() - began
-            process.terminate()
-            process.wait()
-            socket.unlink(missing_ok=True)
+                process.terminate()
+                process.wait()
             return took
 
         for shape, options in (("", []), (" in place", ["--in-place"])):
