@@ -51,21 +51,9 @@ static bool cache_is(const json_t *node, const char *key)
 	return false;
 }
 
-static bool is_shared(const struct preparation *p, const struct argv_image *image)
-{
-	size_t i;
-
-	for (i = 0; i < p->disks.set.n; i++) {
-		const struct resource *resource = &p->disks.set.items[i];
-
-		if (resource->mode == RESOURCE_SHARED && str_equal(resource->origin, image->origin))
-			return true;
-	}
-	return false;
-}
-
+/* @shared: where the locks come from that others have too. */
 static int argument_warn(
-	const struct preparation *p, const struct argv_image *image, struct strv *ret)
+	const struct argv_image *image, const struct strv *shared, struct strv *ret)
 {
 	int code = 0;
 
@@ -79,7 +67,7 @@ static int argument_warn(
 			"%s: with cache=unsafe QEMU never flushes: when the lock is given "
 			"back, or the host dies, other hosts may not see what was written",
 			image->origin);
-	if (code == 0 && is_shared(p, image) && !cache_is(image->node, "direct"))
+	if (code == 0 && strv_has(shared, image->origin) && !cache_is(image->node, "direct"))
 		code = warn(ret,
 			"%s: a disk that is shared between hosts needs cache=none "
 			"(cache.direct=on): each host's page cache hides what others write",
@@ -125,14 +113,29 @@ static int image_warn(const struct preparation *p, const struct disk_image *imag
 	return 0;
 }
 
-int check_warnings(const struct preparation *p, struct strv *ret)
+static int shared_list(const struct resource_set *set, struct strv *ret)
 {
-	const struct command_line *line = &p->disks.line;
 	size_t i;
 	int code = 0;
 
+	for (i = 0; code == 0 && i < set->n; i++) {
+		const struct resource *resource = &set->items[i];
+
+		if (resource->mode == RESOURCE_SHARED && resource->origin)
+			code = strv_add(ret, resource->origin);
+	}
+	return code;
+}
+
+int check_warnings(const struct preparation *p, struct strv *ret)
+{
+	_cleanup_(strv_finish) struct strv shared = { 0 };
+	const struct command_line *line = &p->disks.line;
+	size_t i;
+	int code = shared_list(&p->disks.set, &shared);
+
 	for (i = 0; code == 0 && i < line->n_images; i++)
-		code = argument_warn(p, &line->images[i], ret);
+		code = argument_warn(&line->images[i], &shared, ret);
 	for (i = 0; code == 0 && i < p->disks.images.n; i++)
 		code = image_warn(p, &p->disks.images.items[i], ret);
 	return code;
