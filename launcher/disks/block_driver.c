@@ -25,10 +25,10 @@ static const struct block_driver drivers[] = {
 	{ "cloop", BLOCK_FORMAT, .only_reads = true },
 	{ "dmg", BLOCK_FORMAT, .only_reads = true },
 
-	{ "blkdebug", BLOCK_FILTER },
+	{ "blkdebug", BLOCK_FILTER, .is_protocol = true },
 	{ "blklogwrites", BLOCK_FILTER },
 	{ "blkreplay", BLOCK_FILTER },
-	{ "blkverify", BLOCK_FILTER },
+	{ "blkverify", BLOCK_FILTER, .is_protocol = true },
 	{ "compress", BLOCK_FILTER },
 	{ "copy-before-write", BLOCK_FILTER },
 	{ "copy-on-read", BLOCK_FILTER },
@@ -137,7 +137,7 @@ const char *block_driver_from_filename(const char *filename, const char **ret_re
 }
 
 const struct block_child block_children[] = {
-	{ "file", BLOCK_PROBE_NEVER, BLOCK_PROBE_AS_PARENT },
+	{ "file", BLOCK_PROBE_NEVER, BLOCK_PROBE_ABOVE },
 	{ "data-file", BLOCK_PROBE_NEVER, BLOCK_PROBE_NEVER },
 	{ "header", BLOCK_PROBE_NEVER, BLOCK_PROBE_NEVER }, /* luks, from QEMU 9.0 */
 	{ "image", BLOCK_PROBE_NEVER, BLOCK_PROBE_AS_PARENT },

@@ -17,7 +17,8 @@ enum block_driver_kind {
 struct block_driver {
 	const char *name;
 	enum block_driver_kind kind;
-	bool only_reads; /* it cannot write */
+	bool only_reads;  /* it cannot write */
+	bool is_protocol; /* a filter that formats are not looked for beneath */
 };
 
 const struct block_driver *block_driver_find(const char *name); /* or NULL */
@@ -39,6 +40,7 @@ enum block_probing {
 	BLOCK_PROBE_NEVER,  /* the child is a protocol: without a driver it is a plain file */
 	BLOCK_PROBE_ALWAYS, /* without a driver its format is found in its header */
 	BLOCK_PROBE_AS_PARENT,
+	BLOCK_PROBE_ABOVE, /* it is a plain file too, but a format above is found in its header */
 };
 
 struct block_child {

@@ -44,6 +44,8 @@ struct chain_place chain_place_below(const struct chain_place *up, enum block_pr
 	place.depth++;
 	if (probing == BLOCK_PROBE_AS_PARENT)
 		return place;
+	if (place.probe && probing == BLOCK_PROBE_ABOVE)
+		place.format = "raw"; /* there is no format above */
 	place.probe = probing == BLOCK_PROBE_ALWAYS;
 	if (place.probe)
 		place.format = NULL;
@@ -108,11 +110,14 @@ int chain_walk_children(struct chain *chain, const json_t *node, const struct ch
 	for (i = 0; i < n && code == 0; i++) {
 		const struct block_child *row = &block_children[i];
 		enum block_probing probing = format ? row->under_format : row->under_filter;
-		struct chain_place below = chain_place_below(place, probing);
+		struct chain_place below;
 		json_t *value = json_object_get(node, row->key);
 
 		if (!value || (format && strcmp(row->key, "file") == 0))
 			continue;
+		if (probing == BLOCK_PROBE_AS_PARENT && driver && driver->is_protocol)
+			probing = BLOCK_PROBE_ABOVE;
+		below = chain_place_below(place, probing);
 		if (probing == BLOCK_PROBE_NEVER)
 			below.format = "raw"; /* nobody looks for a format in it */
 		if (!row->array) {
@@ -142,41 +147,6 @@ static int file_walk(struct chain *chain, const json_t *node, struct chain_place
 	if (str_starts(name, CHAIN_FDSET))
 		return chain_visit_fdset(chain, name, place, ret);
 	return chain_visit_file(chain, name, place, ret);
-}
-
-/* "blkdebug:CONFIG:IMAGE" and "blkverify:RAW:IMAGE" as nodes. NULL: no memory. */
-static json_t *filter_node(const json_t *node, const char *pseudo)
-{
-	const char *colon = strchr(pseudo, ':');
-	const char *second = colon ? strchr(colon + 1, ':') : NULL;
-	bool verify = str_starts(pseudo, "blkverify:");
-	_cleanup_(keyval_freep) json_t *made = chain_node(node, NULL, NULL);
-	_cleanup_(freep) char *first = NULL;
-
-	if (!made || !second)
-		return take_ptr(made);
-	first = strndup(colon + 1, second - colon - 1);
-	if (!first || json_object_set_new_nocheck(made, verify ? "test" : "image",
-			      chain_node(NULL, NODE_PSEUDO_FILENAME, second + 1)) < 0)
-		return NULL;
-	if (verify && json_object_set_new_nocheck(
-			      made, "raw", chain_node(NULL, NODE_PSEUDO_FILENAME, first)) < 0)
-		return NULL;
-	if (keyval_set_text(made, "driver", verify ? "blkverify" : "blkdebug") < 0)
-		return NULL;
-	return take_ptr(made);
-}
-
-static int filter_walk(struct chain *chain, const json_t *node, struct chain_place *place,
-	struct chain_primary *ret)
-{
-	const char *pseudo = keyval_text(node, NODE_PSEUDO_FILENAME);
-	_cleanup_(keyval_freep) json_t *made = NULL;
-
-	if (!pseudo)
-		return chain_walk_children(chain, node, place, ret);
-	made = filter_node(node, pseudo);
-	return made ? chain_walk_children(chain, made, place, ret) : -ENOMEM;
 }
 
 static int network_walk(struct chain *chain, const json_t *node, struct chain_place *place,
@@ -210,7 +180,7 @@ typedef int walk_fn(struct chain *chain, const json_t *node, struct chain_place 
 static walk_fn *const walks[] = {
 	[BLOCK_FILE] = file_walk,
 	[BLOCK_FORMAT] = chain_walk_format,
-	[BLOCK_FILTER] = filter_walk,
+	[BLOCK_FILTER] = chain_walk_filter,
 	[BLOCK_NETWORK] = network_walk,
 	[BLOCK_UNLOCKABLE] = unlockable_walk,
 	[BLOCK_NOTHING] = nothing_walk,

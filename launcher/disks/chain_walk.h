@@ -62,6 +62,10 @@ bool chain_has_children(const json_t *node);
 int chain_walk_children(struct chain *chain, const json_t *node, const struct chain_place *place,
 	struct chain_primary *ret);
 
+/* chain_filter.c: a filter node: all of its children */
+int chain_walk_filter(struct chain *chain, const json_t *node, struct chain_place *place,
+	struct chain_primary *ret);
+
 /* chain_format.c: a format node: its file, its data file, its backing file */
 int chain_walk_format(struct chain *chain, const json_t *node, struct chain_place *place,
 	struct chain_primary *ret);

@@ -124,6 +124,22 @@ MORE_CASES = [
                             'driver=copy-on-read,node-name=d,file.driver=throttle,file.throttle-group=g,'
                             'file.file.driver=qcow2,file.file.file.driver=raw,file.file.file.file.driver=file,'
                             'file.file.file.file.filename=o1.qcow2', *VIRTIO]),
+    ('throttle_with_a_name', ['-object', 'throttle-group,id=g', '-drive',
+                              'file=o1.qcow2,driver=throttle,throttle-group=g,if=virtio']),
+    ('throttle_is_not_probed', ['-object', 'throttle-group,id=g', '-drive',
+                                'file.filename=o1.qcow2,driver=throttle,throttle-group=g,if=virtio']),
+    ('throttle_below_a_probed_format', ['-object', 'throttle-group,id=g', '-drive',
+                                        'file=o1.qcow2,file.driver=throttle,file.throttle-group=g,if=virtio']),
+    ('copy_on_read_with_a_name', ['-drive', 'file=o1.qcow2,format=copy-on-read,if=virtio']),
+    ('copy_on_read_with_a_name_and_a_format', ['-drive', 'file=o1.qcow2,format=copy-on-read,file.driver=qcow2,if=virtio']),
+    ('preallocate_with_a_name', ['-drive', 'file=r.raw,format=preallocate,if=virtio']),
+    ('compress_with_a_name', ['-drive', 'file=q.qcow2,format=compress,file.driver=qcow2,if=virtio']),
+    ('blkdebug_without_prefix', ['-drive', 'file=o1.qcow2,format=blkdebug,if=virtio']),
+    ('blkdebug_without_prefix_below_a_format', ['-drive', 'file=./x:y.raw,file.driver=blkdebug,if=virtio,format=raw']),
+    ('blkdebug_is_not_probed', ['-drive', 'driver=blkdebug,image.filename=o1.qcow2,if=virtio']),
+    ('blkdebug_name_and_image', ['-drive', 'file=blkdebug::o1.qcow2,file.image.driver=qcow2,format=raw,if=virtio']),
+    ('blkreplay_is_probed', ['-drive', 'driver=blkreplay,image.file.filename=o1.qcow2,if=virtio']),
+    ('blkverify_without_prefix', ['-drive', 'file=r.raw,driver=blkverify,raw.driver=file,raw.filename=s.raw,if=virtio']),
     # memory
     ('memory_shared', ['-object', 'memory-backend-file,id=m,size=4M,share=on,mem-path=nv.img']),
     ('memory_json', ['-object', '{"qom-type":"memory-backend-file","id":"m","size":4194304,"share":true,'
