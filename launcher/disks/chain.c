@@ -132,14 +132,24 @@ int chain_walk_children(struct chain *chain, const json_t *node, const struct ch
 	return code;
 }
 
+/* A driver takes its own prefix off, and no other's. NULL: there is no name. */
+static const char *file_name(const json_t *node)
+{
+	const char *pseudo = keyval_text(node, NODE_PSEUDO_FILENAME);
+	const char *driver = keyval_text(node, "driver");
+	const char *prefix, *rest;
+
+	if (!pseudo)
+		return keyval_text(node, "filename");
+	prefix = block_driver_from_filename(pseudo, &rest);
+	return prefix && (!driver || str_equal(driver, prefix)) ? rest : pseudo;
+}
+
 static int file_walk(struct chain *chain, const json_t *node, struct chain_place *place,
 	struct chain_primary *ret)
 {
-	const char *pseudo = keyval_text(node, NODE_PSEUDO_FILENAME);
-	const char *name = keyval_text(node, "filename");
+	const char *name = file_name(node);
 
-	if (pseudo && !block_driver_from_filename(pseudo, &name))
-		name = pseudo;
 	if (!name)
 		return 0; /* QEMU refuses it */
 	if (place->probe) /* a file node on its own: its bytes are the disk */

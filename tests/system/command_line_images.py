@@ -73,7 +73,7 @@ def make_images():
     """In the current directory."""
     os.mkdir('sub')
     os.mkdir('dir')
-    for name in ('r.raw', 's.raw', 'a,b.raw', 'x:y.raw', 'sub/r.raw', 'b ü.raw', 'l.raw', 'd.raw'):
+    for name in ('r.raw', 's.raw', 'a,b.raw', 'x:y.raw', 'sub/r.raw', 'b ü.raw', 'l.raw', 'd.raw', 'nbd:r.raw'):
         with open(name, 'wb') as file:
             file.truncate(1 << 20)
     os.link('l.raw', 'l2.raw')
@@ -88,6 +88,7 @@ def make_images():
     img('-f', 'qcow2', '-b', 'q.qcow2', '-F', 'qcow2', 'noformat.qcow2', '1M')
     forget_backing_format('noformat.qcow2')
     img('-f', 'qcow2', '-b', 'q.qcow2', '-F', 'raw', 'asraw.qcow2', '1M')
+    img('-f', 'qcow2', '-b', 'nbd:r.raw', '-F', 'file', 'overnbd.qcow2', '1M')
     img('-f', 'qcow2', '-b', 'r.raw', '-F', 'raw', 'sub/over.qcow2', '1M')
     os.symlink('../r.raw', 'sub/up.raw')
     img('-f', 'qcow2', '-b', 'up.raw', '-F', 'raw', 'sub/up.qcow2', '1M')

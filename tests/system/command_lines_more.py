@@ -65,6 +65,11 @@ MORE_CASES = [
     ('fdset_write_only_kind', ['-add-fd', 'fd=@w@,set=0x1', '-drive',
                                'file=/dev/fdset/1,format=raw,if=virtio,auto-read-only=off']),
     ('fdset_blockdev', ['-add-fd', 'set=7,fd=@w@', '-blockdev', 'driver=file,filename=/dev/fdset/7,node-name=d', *VIRTIO]),
+    # prefixes
+    ('another_drivers_prefix', ['-drive', 'file=nbd:r.raw,driver=file,if=virtio']),
+    ('another_drivers_prefix_below', ['-drive', 'file=nbd:r.raw,file.driver=file,format=raw,if=virtio']),
+    ('its_own_prefix', ['-drive', 'file=file:r.raw,driver=file,if=virtio']),
+    ('another_drivers_prefix_in_a_header', ['-hda', 'overnbd.qcow2']),
     # formats
     ('vmdk_flat', ['-hda', 'flat.vmdk']),
     ('vmdk_flat_read_only', ['-drive', 'file=flat.vmdk,if=virtio,readonly=on']),
