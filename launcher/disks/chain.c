@@ -213,8 +213,7 @@ static int json_walk(struct chain *chain, const json_t *node, const struct chain
 		code = keyval_nest(flat, &made, &why);
 	if (code == -EINVAL)
 		return chain_refuse(chain, place, why.text);
-	json_object_del((json_t *)made, NODE_PSEUDO_FILENAME);
-	if (code < 0 || json_object_update_missing(made, (json_t *)node) < 0)
+	if (code < 0 || json_object_update_recursive(made, (json_t *)node) < 0)
 		return -ENOMEM;
 	json_object_del(made, NODE_PSEUDO_FILENAME);
 	return chain_walk_node(chain, made, &below, ret);

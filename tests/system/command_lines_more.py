@@ -65,6 +65,15 @@ MORE_CASES = [
     ('fdset_write_only_kind', ['-add-fd', 'fd=@w@,set=0x1', '-drive',
                                'file=/dev/fdset/1,format=raw,if=virtio,auto-read-only=off']),
     ('fdset_blockdev', ['-add-fd', 'set=7,fd=@w@', '-blockdev', 'driver=file,filename=/dev/fdset/7,node-name=d', *VIRTIO]),
+    # what stands beside JSON goes over it
+    ('json_and_a_driver', ['-drive', 'file=json:{"driver":"qcow2",,"file.filename":"o1.qcow2"},driver=raw,if=virtio']),
+    ('json_and_a_format', ['-drive', 'file=json:{"driver":"raw",,"file.filename":"o1.qcow2"},format=qcow2,if=virtio']),
+    ('json_and_a_file_name', ['-drive', 'file=json:{"file.filename":"s.raw"},file.filename=r.raw,format=raw,if=virtio']),
+    ('json_and_what_is_in_its_file', ['-drive', 'file=json:{"file":{"driver":"file",,"filename":"r.raw"}},'
+                                                'file.locking=off,format=raw,if=virtio']),
+    ('json_read_only', ['-drive', 'file=json:{"driver":"raw",,"read-only":true,,"file.filename":"r.raw"},if=virtio']),
+    ('json_writable_and_readonly', ['-drive', 'file=json:{"driver":"raw",,"read-only":false,,"file.filename":"r.raw"},'
+                                              'if=virtio,readonly=on']),
     # prefixes
     ('another_drivers_prefix', ['-drive', 'file=nbd:r.raw,driver=file,if=virtio']),
     ('another_drivers_prefix_below', ['-drive', 'file=nbd:r.raw,file.driver=file,format=raw,if=virtio']),
