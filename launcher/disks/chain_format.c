@@ -45,10 +45,16 @@ static char *name_beside(const char *name, const char *image_path)
 	return path;
 }
 
-/* Was the backing node given whole, so that the header does not count? */
-static bool backing_is_explicit(const json_t *backing)
+/*
+ * Was the backing node given whole, so that the header does not count? It does
+ * count beside all else that may be said of a file, such as "backing.file.locking".
+ */
+static bool backing_is_explicit(const json_t *backing, const struct image *header)
 {
-	return json_is_string(backing) || json_object_get(backing, "file");
+	if (!header || !*header->backing)
+		return json_is_string(backing) || json_object_size(backing);
+	return json_is_string(backing) ||
+	       json_object_get(json_object_get(backing, "file"), "filename");
 }
 
 static bool backing_is_off(const json_t *backing)
@@ -80,7 +86,7 @@ static int backing_walk(struct chain *chain, const json_t *node, const struct ch
 	const json_t *given = json_object_get(node, "backing");
 	_cleanup_(keyval_freep) json_t *made = NULL;
 	_cleanup_(freep) char *origin = NULL;
-	bool is_explicit = backing_is_explicit(given);
+	bool is_explicit = backing_is_explicit(given, primary->header);
 
 	if (backing_is_off(given))
 		return 0;

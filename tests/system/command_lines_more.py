@@ -65,6 +65,20 @@ MORE_CASES = [
     ('fdset_write_only_kind', ['-add-fd', 'fd=@w@,set=0x1', '-drive',
                                'file=/dev/fdset/1,format=raw,if=virtio,auto-read-only=off']),
     ('fdset_blockdev', ['-add-fd', 'set=7,fd=@w@', '-blockdev', 'driver=file,filename=/dev/fdset/7,node-name=d', *VIRTIO]),
+    # backing files, by options
+    ('backing_file_options', ['-drive', 'file=o1.qcow2,if=virtio,backing.file.locking=off']),
+    ('backing_file_options_and_writable', ['-drive', 'file=o1.qcow2,if=virtio,backing.read-only=off,'
+                                                     'backing.file.locking=off']),
+    ('backing_file_writable', ['-drive', 'file=o1.qcow2,if=virtio,backing.file.read-only=off']),
+    ('backing_writable', ['-drive', 'file=o1.qcow2,if=virtio,backing.read-only=off']),
+    ('backing_is_a_file_node', ['-drive', 'file=q.qcow2,if=virtio,backing.driver=file,backing.filename=r.raw']),
+    ('backing_is_a_writable_file_node', blockdev(driver='qcow2', node_name='d',
+                                                 file={'driver': 'file', 'filename': 'q.qcow2'},
+                                                 backing={'driver': 'file', 'filename': 'r.raw', 'read-only': False})
+        + VIRTIO),
+    ('backing_is_a_quorum', blockdev(driver='qcow2', node_name='d', file={'driver': 'file', 'filename': 'q.qcow2'},
+                                     backing={'driver': 'quorum', 'vote-threshold': 1, 'read-only': False,
+                                              'children': [{'driver': 'file', 'filename': 'r.raw'}]}) + VIRTIO),
     # what stands beside JSON goes over it
     ('json_and_a_driver', ['-drive', 'file=json:{"driver":"qcow2",,"file.filename":"o1.qcow2"},driver=raw,if=virtio']),
     ('json_and_a_format', ['-drive', 'file=json:{"driver":"raw",,"file.filename":"o1.qcow2"},format=qcow2,if=virtio']),
