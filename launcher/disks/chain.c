@@ -226,11 +226,13 @@ static void place_enter(const struct chain *chain, const json_t *node, struct ch
 	bool automatic =
 		keyval_bool(node, "auto-read-only", inherits ? place->auto_read_only : false);
 	bool read_only = keyval_bool(node, "read-only", inherits ? !place->writable : false);
+	unsigned uses = command_line_uses(chain->line, keyval_text(node, "node-name"));
 
-	/* automatic: writable as soon as something above wants to write */
-	place->writable = !read_only && (inherits || !automatic || place->writable);
+	/* automatic: writable as soon as something above, or a device of its own, wants to write */
+	place->writable = !read_only &&
+			  (inherits || !automatic || place->writable || uses & ARGV_USE_NO_CDROM);
 	place->auto_read_only = automatic;
-	place->uses |= command_line_uses(chain->line, keyval_text(node, "node-name"));
+	place->uses |= uses;
 }
 
 int chain_walk_node(struct chain *chain, const json_t *node, const struct chain_place *at,

@@ -65,6 +65,15 @@ MORE_CASES = [
     ('fdset_write_only_kind', ['-add-fd', 'fd=@w@,set=0x1', '-drive',
                                'file=/dev/fdset/1,format=raw,if=virtio,auto-read-only=off']),
     ('fdset_blockdev', ['-add-fd', 'set=7,fd=@w@', '-blockdev', 'driver=file,filename=/dev/fdset/7,node-name=d', *VIRTIO]),
+    # a node of two: one that only reads, and a device
+    ('backing_file_of_its_own_device', ['-blockdev', 'driver=file,node-name=d,filename=r.raw,auto-read-only=on',
+                                        *blockdev(driver='qcow2', node_name='o', backing='d',
+                                                  file={'driver': 'file', 'filename': 'q.qcow2'}), *VIRTIO]),
+    ('read_only_node_above_and_a_device', ['-blockdev', 'driver=file,node-name=d,filename=r.raw,auto-read-only=on',
+                                           '-blockdev', 'driver=raw,node-name=o,file=d,read-only=on', *VIRTIO]),
+    ('read_only_node_above_and_a_cdrom', ['-blockdev', 'driver=file,node-name=d,filename=r.raw,auto-read-only=on',
+                                          '-blockdev', 'driver=raw,node-name=o,file=d,read-only=on',
+                                          '-device', 'ide-cd,drive=d']),
     # backing files, by options
     ('backing_file_options', ['-drive', 'file=o1.qcow2,if=virtio,backing.file.locking=off']),
     ('backing_file_options_and_writable', ['-drive', 'file=o1.qcow2,if=virtio,backing.read-only=off,'
