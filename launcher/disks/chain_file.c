@@ -171,12 +171,12 @@ static size_t parent_find(const struct chain_place *place)
 	return CHAIN_NO_IMAGE;
 }
 
-/* The format that QEMU guesses. Of one it is the name alone that tells. */
-static const char *format_guess(const struct disk_image *image)
+/* The format that QEMU guesses. Of one it is the name alone that tells, as it was given. */
+static const char *format_guess(const struct disk_image *image, const char *name)
 {
-	size_t len = strlen(image->path);
+	size_t len = name ? strlen(name) : 0;
 
-	if (image->found == IMAGE_RAW && len > 4 && strcmp(image->path + len - 4, ".dmg") == 0)
+	if (image->found == IMAGE_RAW && len > 4 && strcmp(name + len - 4, ".dmg") == 0)
 		return "dmg";
 	return image_format_name(image->found);
 }
@@ -196,7 +196,7 @@ static int image_visit(struct chain *chain, struct stat *st, const struct chain_
 			return code;
 	}
 	if (!format)
-		format = format_guess(image);
+		format = format_guess(image, place->guess);
 	if (!image->format) {
 		image->format = block_driver_find(format) ? block_driver_find(format)->name : "raw";
 		image->backing = place->backing;

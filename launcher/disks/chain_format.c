@@ -199,6 +199,8 @@ int chain_walk_format(struct chain *chain, const json_t *node, struct chain_plac
 	/* a raw node in between hides nothing from the format above it */
 	if (place->probe || !str_equal(format, "raw"))
 		place->format = format;
+	if (!format)
+		place->guess = keyval_text(node, NODE_PSEUDO_FILENAME);
 	place->plain = place->plain && (!format || str_equal(format, "raw"));
 	code = file_walk(chain, node, place, ret);
 	if (code < 0)

@@ -15,6 +15,7 @@ struct chain_place {
 	size_t image;       /* what this node's backing and data files belong to */
 	const char *origin; /* for people */
 	const char *format; /* the format on top of this file; NULL: look into its header */
+	const char *guess;  /* the name that QEMU guesses by, of a node without a format; or NULL */
 	bool probe;         /* without a driver: look for a format, not for a protocol */
 	bool inherits;      /* given inside its parent, so it takes over what the parent has */
 	bool writable;

@@ -73,7 +73,7 @@ def make_images():
     """In the current directory."""
     os.mkdir('sub')
     os.mkdir('dir')
-    for name in ('r.raw', 's.raw', 'a,b.raw', 'x:y.raw', 'sub/r.raw', 'b ü.raw', 'l.raw', 'd.raw', 'nbd:r.raw'):
+    for name in ('r.raw', 's.raw', 'a,b.raw', 'x:y.raw', 'sub/r.raw', 'b ü.raw', 'l.raw', 'd.raw', 'nbd:r.raw', 'r.dmg'):
         with open(name, 'wb') as file:
             file.truncate(1 << 20)
     os.link('l.raw', 'l2.raw')

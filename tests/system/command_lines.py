@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Ways to name a disk on QEMU's command line: (NAME, ARGUMENTS, what is special about it...).
 
-In the arguments @r@ and @w@ are descriptors of r.raw, for reading and for both, and @c@ is one of what
-the speciality has under 'config' or 'pipe': a config file, or a pipe with its text.
+In the arguments @r@ and @w@ are descriptors of r.raw, for reading and for both, @m@ is one of r.dmg, and @c@ is
+one of what the speciality has under 'config' or 'pipe': a config file, or a pipe with its text.
 """
 import json
 

@@ -129,6 +129,9 @@ MORE_CASES = [
     ('qed_read_only', ['-drive', 'file=e.qed,readonly=on,if=virtio']),
     ('vpc_fixed', ['-hda', 'fixed.vpc']),
     ('vhdx_fixed', ['-hda', 'fixed.vhdx']),
+    ('dmg_by_a_dotted_name_is_raw', ['-drive', 'file.filename=r.dmg,if=virtio']),
+    ('dmg_in_json_is_raw', ['-drive', 'file=json:{"file.filename":"r.dmg"},if=virtio']),
+    ('dmg_by_a_descriptor_is_raw', ['-drive', 'file=/dev/fd/@m@,if=virtio']),
     # filters
     ('copy_on_read_node', ['-blockdev', 'driver=copy-on-read,node-name=d,file.driver=qcow2,file.file.driver=file,'
                                         'file.file.filename=o1.qcow2', *VIRTIO]),

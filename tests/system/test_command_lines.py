@@ -81,7 +81,8 @@ class Descriptors:
     """What a case has open for QEMU: r.raw, and its config."""
 
     def __init__(self, special):
-        self.names = {'@r@': os.open('r.raw', os.O_RDONLY), '@w@': os.open('r.raw', os.O_RDWR)}
+        self.names = {'@r@': os.open('r.raw', os.O_RDONLY), '@w@': os.open('r.raw', os.O_RDWR),
+                      '@m@': os.open('r.dmg', os.O_RDWR)}
         self.special = special
         self.config = -1
 
