@@ -210,6 +210,7 @@ int chain_walk_format(struct chain *chain, const json_t *node, struct chain_plac
 		place->image = ret->image;
 		if (!format)
 			format = image->probed ? image_format_name(image->found) : "raw";
+		place->plain = place->plain && strcmp(format, "raw") == 0;
 		/* the header counts if QEMU takes the image for what it says it is */
 		ret->header = NULL;
 		if (image->probed && strcmp(format, image_format_name(image->found)) == 0)

@@ -196,6 +196,8 @@ static void extents_are_used_as_the_image_is(void **state)
 	chain_expect("-drive file=sub/disk,format=vmdk,readonly=on",
 		"sub/../a reader, sub/b reader, sub/disk reader");
 	chain_expect("-drive file=sub/disk,format=raw", "sub/disk exclusive");
+	chain_expect("-drive if=none,id=d,file=sub/disk -device x,drive=d,share-rw=on",
+		"sub/../a exclusive, sub/b exclusive, sub/disk exclusive");
 	chain_put("top", HEAD "RW 8 FLAT \"a\" 0\nparentFileNameHint=\"sub/disk\"\n",
 		strlen(HEAD "RW 8 FLAT \"a\" 0\nparentFileNameHint=\"sub/disk\"\n"));
 	chain_expect("-hda top", "a exclusive, sub/b reader, sub/disk reader, top exclusive");
