@@ -12,10 +12,10 @@ static const struct block_driver drivers[] = {
 	{ "io_uring", BLOCK_FILE },
 
 	{ "raw", BLOCK_FORMAT },
-	{ "qcow2", BLOCK_FORMAT },
-	{ "qcow", BLOCK_FORMAT },
-	{ "qed", BLOCK_FORMAT },
-	{ "vmdk", BLOCK_FORMAT },
+	{ "qcow2", BLOCK_FORMAT, .names_files = true },
+	{ "qcow", BLOCK_FORMAT, .names_files = true },
+	{ "qed", BLOCK_FORMAT, .names_files = true },
+	{ "vmdk", BLOCK_FORMAT, .names_files = true },
 	{ "vdi", BLOCK_FORMAT },
 	{ "vhdx", BLOCK_FORMAT },
 	{ "vpc", BLOCK_FORMAT },
@@ -97,6 +97,13 @@ bool block_driver_only_reads(const char *name)
 	const struct block_driver *driver = block_driver_find(name);
 
 	return driver && driver->only_reads;
+}
+
+bool block_driver_names_files(const char *name)
+{
+	const struct block_driver *driver = block_driver_find(name);
+
+	return driver && driver->names_files;
 }
 
 static bool prefix_is(const char *filename, size_t len, const char *prefix)

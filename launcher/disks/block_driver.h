@@ -18,11 +18,13 @@ struct block_driver {
 	const char *name;
 	enum block_driver_kind kind;
 	bool only_reads;  /* it cannot write */
+	bool names_files; /* its headers name other files */
 	bool is_protocol; /* a filter that formats are not looked for beneath */
 };
 
 const struct block_driver *block_driver_find(const char *name); /* or NULL */
 bool block_driver_only_reads(const char *name);
+bool block_driver_names_files(const char *name);
 
 /*
  * Which driver a file name asks for: "nbd://host", "file:x". A prefix ends at a

@@ -114,16 +114,7 @@ static int image_probe(struct chain *chain, struct stat *st, const struct chain_
 /* Is there anything in the header that we need? */
 static bool wants_header(const struct chain_place *place)
 {
-	static const char *const followed[] = { "qcow2", "qcow", "qed", "vmdk" };
-	size_t i;
-
-	if (!place->format)
-		return true;
-	for (i = 0; i < sizeof(followed) / sizeof(*followed); i++) {
-		if (strcmp(place->format, followed[i]) == 0)
-			return true;
-	}
-	return false;
+	return !place->format || block_driver_names_files(place->format);
 }
 
 /* Is one of the images above the same file? */

@@ -189,11 +189,49 @@ static int vmdk_note(
 		place->origin, primary->path);
 }
 
+/* Does this node show other bytes than those of its file? */
+static bool node_hides(const json_t *node, const char *format)
+{
+	const json_t *offset = json_object_get(node, "offset");
+	const char *text = json_string_value(offset);
+
+	return strcmp(format, "raw") != 0 || json_number_value(offset) != 0 ||
+	       (text && strcmp(text, "0") != 0);
+}
+
+/*
+ * Which format it is, and what of the header counts: nothing, if QEMU does not
+ * take the image for what it says it is, or if it has another header, within the
+ * disk that the image holds. @format: as given; NULL: not. NULL: no memory.
+ */
+static const char *header_judge(struct chain *chain, const struct chain_place *place,
+	const char *format, struct chain_primary *primary)
+{
+	const struct disk_image *image = &chain->images.items[primary->image];
+	const char *found = image->probed ? image_format_name(image->found) : NULL;
+
+	primary->header = NULL;
+	if (primary->hidden && (!format || block_driver_names_files(format)) &&
+		disks_notes_add(&chain->notes, DISKS_NOTE_NOT_UNDERSTOOD,
+			"%s: an image within an image, %s: what it names itself is not found",
+			place->origin, primary->path) < 0)
+		return NULL;
+	if (primary->hidden)
+		return format ? format : "raw";
+	if (!format)
+		format = found ? found : "raw";
+	if (found && strcmp(format, found) == 0)
+		primary->header = image->header;
+	if (strcmp(format, "vmdk") == 0 && image->found != IMAGE_VMDK &&
+		vmdk_note(chain, place, primary) < 0)
+		return NULL;
+	return format;
+}
+
 int chain_walk_format(struct chain *chain, const json_t *node, struct chain_place *place,
 	struct chain_primary *ret)
 {
 	const char *format = keyval_text(node, "driver");
-	const struct disk_image *image;
 	int code;
 
 	/* a raw node in between hides nothing from the format above it */
@@ -206,18 +244,12 @@ int chain_walk_format(struct chain *chain, const json_t *node, struct chain_plac
 	if (code < 0)
 		return code;
 	if (ret->image != CHAIN_NO_IMAGE) {
-		image = &chain->images.items[ret->image];
 		place->image = ret->image;
+		format = header_judge(chain, place, format, ret);
 		if (!format)
-			format = image->probed ? image_format_name(image->found) : "raw";
-		place->plain = place->plain && strcmp(format, "raw") == 0;
-		/* the header counts if QEMU takes the image for what it says it is */
-		ret->header = NULL;
-		if (image->probed && strcmp(format, image_format_name(image->found)) == 0)
-			ret->header = image->header;
-		if (strcmp(format, "vmdk") == 0 && image->found != IMAGE_VMDK &&
-			vmdk_note(chain, place, ret) < 0)
 			return -ENOMEM;
+		place->plain = place->plain && strcmp(format, "raw") == 0;
+		ret->hidden |= node_hides(node, format);
 	}
 	code = chain_walk_children(chain, node, place, ret);
 	if (code == 0)

@@ -33,6 +33,7 @@ struct chain_primary {
 	size_t image; /* CHAIN_NO_IMAGE: not a file of this host */
 	char *path;   /* by which it was found this time; what relative names relate to */
 	const struct image *header; /* NULL: it has none that counts */
+	bool hidden;                /* a node above sees other bytes than the file's */
 };
 #define CHAIN_PRIMARY_INIT              \
 	{                               \

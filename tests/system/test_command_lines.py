@@ -177,6 +177,8 @@ class CommandLines(unittest.TestCase):
     def test_what_is_not_understood_is_left_to_qemus_graph_or_refused(self):
         for arguments in (['-blockdev', 'driver=newest,node-name=d,file.driver=file,file.filename=r.raw'],
                           ['-drive', 'file=r.raw,format=vmdk'], ['-drive', 'file=newest:r.raw'],
+                          ['-drive', 'driver=qcow2,file.driver=raw,file.offset=65536,file.file.filename=r.raw'],
+                          ['-drive', 'file.driver=qcow2,file.file.filename=q.qcow2'],
                           ['-add-fd', 'fd=x', 'r.raw'], ['-readconfig', 'dir', 'r.raw']):
             with self.subTest(arguments=arguments):
                 words = ['--', QEMU, *COMMON, '-no-user-config', *arguments]
