@@ -29,6 +29,13 @@ static int fd_visit(
 	return chain_visit_path(chain, path, &own, ret);
 }
 
+/* As strtol() reads it. */
+static int set_parse(const char *text, uint64_t *ret)
+{
+	text += strspn(text, " \t\n\v\f\r");
+	return str_to_u64(text + (*text == '+'), ret);
+}
+
 int chain_visit_fdset(struct chain *chain, const char *name, const struct chain_place *place,
 	struct chain_primary *ret)
 {
@@ -37,7 +44,7 @@ int chain_visit_fdset(struct chain *chain, const char *name, const struct chain_
 	size_t i, found = 0;
 	int code = 0;
 
-	if (str_to_u64(name + strlen(CHAIN_FDSET), &set) < 0)
+	if (set_parse(name + strlen(CHAIN_FDSET), &set) < 0)
 		return 0; /* QEMU refuses it */
 	for (i = 0; i < line->n_fds && code == 0; i++) {
 		if (line->fds[i].set != set || !inherited_is(line->fds[i].fd))

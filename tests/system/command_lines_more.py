@@ -64,6 +64,8 @@ MORE_CASES = [
     ('fdset_read_only', ['-add-fd', 'fd=@r@,set=1,opaque=x', '-drive', 'file=/dev/fdset/1,format=raw,if=virtio,readonly=on']),
     ('fdset_write_only_kind', ['-add-fd', 'fd=@w@,set=0x1', '-drive',
                                'file=/dev/fdset/1,format=raw,if=virtio,auto-read-only=off']),
+    ('fdset_with_a_sign', ['-add-fd', 'fd=@w@,set=1', '-drive', 'file=/dev/fdset/+1,format=raw,if=virtio,auto-read-only=off']),
+    ('fdset_with_a_blank', ['-add-fd', 'fd=@w@,set=1', '-drive', 'file=/dev/fdset/ 1,format=raw,if=virtio,auto-read-only=off']),
     ('fdset_blockdev', ['-add-fd', 'set=7,fd=@w@', '-blockdev', 'driver=file,filename=/dev/fdset/7,node-name=d', *VIRTIO]),
     # a node of two: one that only reads, and a device
     ('backing_file_of_its_own_device', ['-blockdev', 'driver=file,node-name=d,filename=r.raw,auto-read-only=on',

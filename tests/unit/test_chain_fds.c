@@ -70,6 +70,7 @@ static void a_set_is_the_file_of_its_descriptors(void **state)
 		{ WRITING "-drive file=/dev/fdset/2,format=raw", "image exclusive" },
 		{ WRITING "-hda /dev/fdset/3", "; not-understood" },
 		{ "-hda /dev/fdset/2", "; not-understood" },
+		{ WRITING "-drive file=/dev/fdset/+2,format=raw", "image exclusive" },
 		{ "-hda /dev/fdset/x", "" },
 		{ "-add-fd fd=O,set=2 -hda /dev/fdset/2", "; not-understood" },
 		{ "-add-fd fd=1000000,set=2 -hda /dev/fdset/2", "; not-understood" },
