@@ -68,6 +68,8 @@ int chain_walk_filter(struct chain *chain, const json_t *node, struct chain_plac
 	const struct named_filter *filter;
 	int code;
 
+	/* a copy that is read, a log, a repair: all but throttling can */
+	place->filtered |= !str_equal(driver, "throttle");
 	if (!pseudo)
 		return chain_walk_children(chain, node, place, ret);
 	if (!driver)

@@ -22,7 +22,8 @@ enum resource_mode chain_mode_find(
 		return RESOURCE_READER;
 	/* QEMU opens it for writing only when a device (or job) wants to write, and if it may */
 	*ret_why = "only CD-ROM drives use it";
-	if (place->auto_read_only && plain && device && !(place->uses & ARGV_USE_NO_CDROM))
+	if (place->auto_read_only && plain && device && !place->filtered &&
+		!(place->uses & ARGV_USE_NO_CDROM))
 		return RESOURCE_READER;
 	*ret_why = "it may not be written, and QEMU goes on without";
 	if (place->auto_read_only && faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) < 0 &&

@@ -20,7 +20,8 @@ struct chain_place {
 	bool inherits;      /* given inside its parent, so it takes over what the parent has */
 	bool writable;
 	bool auto_read_only;
-	bool plain; /* no format with metadata above */
+	bool plain;    /* no format with metadata above */
+	bool filtered; /* a filter above may write of its own accord */
 	bool backing;
 	bool from_header; /* an image names it: whoever has written there, a guest perhaps */
 	unsigned uses;    /* argv_use bits of everything above */

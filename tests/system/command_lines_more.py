@@ -182,6 +182,13 @@ MORE_CASES = [
     ('blkdebug_name_and_image', ['-drive', 'file=blkdebug::o1.qcow2,file.image.driver=qcow2,format=raw,if=virtio']),
     ('blkreplay_is_probed', ['-drive', 'driver=blkreplay,image.file.filename=o1.qcow2,if=virtio']),
     ('blkverify_without_prefix', ['-drive', 'file=r.raw,driver=blkverify,raw.driver=file,raw.filename=s.raw,if=virtio']),
+    ('copy_on_read_for_a_cdrom', ['-drive', 'driver=copy-on-read,file.filename=r.raw,if=none,id=d',
+                                  '-device', 'ide-cd,drive=d']),
+    ('quorum_for_a_cdrom', ['-drive', 'driver=quorum,vote-threshold=1,rewrite-corrupted=on,children.0.driver=file,'
+                            'children.0.filename=r.raw,children.1.driver=file,children.1.filename=s.raw,if=none,id=d',
+                            '-device', 'ide-cd,drive=d']),
+    ('throttle_for_a_cdrom', ['-object', 'throttle-group,id=g', '-drive', 'driver=throttle,throttle-group=g,'
+                              'file.filename=r.raw,if=none,id=d', '-device', 'ide-cd,drive=d']),
     # memory
     ('memory_shared', ['-object', 'memory-backend-file,id=m,size=4M,share=on,mem-path=nv.img']),
     ('memory_json', ['-object', '{"qom-type":"memory-backend-file","id":"m","size":4194304,"share":true,'
