@@ -229,8 +229,8 @@ static void place_enter(const struct chain *chain, const json_t *node, struct ch
 	unsigned uses = command_line_uses(chain->line, keyval_text(node, "node-name"));
 
 	/* automatic: writable as soon as something above, or a device of its own, wants to write */
-	place->writable = !read_only &&
-			  (inherits || !automatic || place->writable || uses & ARGV_USE_NO_CDROM);
+	place->writable = !read_only && (inherits || !automatic || place->writable ||
+						place->filtered || uses & ARGV_USE_NO_CDROM);
 	place->auto_read_only = automatic;
 	place->uses |= uses;
 }

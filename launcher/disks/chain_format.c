@@ -92,7 +92,7 @@ static int backing_walk(struct chain *chain, const json_t *node, const struct ch
 		return 0;
 	if (!is_explicit && !(primary->header && *primary->header->backing))
 		return 0;
-	below.writable = below.auto_read_only = false;
+	below.writable = below.auto_read_only = below.filtered = false;
 	below.plain = below.backing = true;
 	below.uses = 0;
 	if (++below.images_deep > CHAIN_IMAGES_MAX)

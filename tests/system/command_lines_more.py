@@ -76,6 +76,16 @@ MORE_CASES = [
     ('read_only_node_above_and_a_cdrom', ['-blockdev', 'driver=file,node-name=d,filename=r.raw,auto-read-only=on',
                                           '-blockdev', 'driver=raw,node-name=o,file=d,read-only=on',
                                           '-device', 'ide-cd,drive=d']),
+    ('copy_on_read_is_read_only', ['-blockdev', 'driver=file,node-name=f,filename=r.raw,auto-read-only=on', '-blockdev',
+                                   'driver=copy-on-read,node-name=d,read-only=on,file=f', *VIRTIO]),
+    ('copy_before_write_is_read_only', ['-blockdev', 'driver=file,node-name=t,filename=s.raw,auto-read-only=on',
+                                        '-blockdev', 'driver=copy-before-write,node-name=d,read-only=on,target=t,'
+                                        'file.driver=file,file.filename=r.raw', *VIRTIO]),
+    ('copy_on_read_as_libvirt', blockdev(driver='file', node_name='s2', filename='q.qcow2', auto_read_only=True)
+        + blockdev(driver='qcow2', node_name='f2', read_only=True, file='s2', backing=None)
+        + blockdev(driver='file', node_name='s1', filename='o1.qcow2', auto_read_only=True)
+        + blockdev(driver='qcow2', node_name='f1', file='s1', backing='f2')
+        + blockdev(driver='copy-on-read', node_name='d', file='f1') + VIRTIO),
     # backing files, by options
     ('backing_file_options', ['-drive', 'file=o1.qcow2,if=virtio,backing.file.locking=off']),
     ('backing_file_options_and_writable', ['-drive', 'file=o1.qcow2,if=virtio,backing.read-only=off,'
