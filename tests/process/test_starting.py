@@ -13,7 +13,7 @@ import locks
 import procfs
 from deadline import TIMEOUT, wait_for
 from faketest import FakeTest, main
-from vmtest import QEMU, VMLATCH
+from vmtest import AS_ROOT, QEMU, VMLATCH
 
 SIGNAL_FIELDS = ("SigBlk:", "SigIgn:", "SigCgt:")
 QEMU_BYTE = 100  # the first of those that QEMU locks itself: a block node has this descriptor
@@ -243,7 +243,8 @@ class Direct(FakeTest):
     def test_an_image_that_is_named_once_and_gone_when_it_is_asked_again_is_no_finding(self):
         nodes = json.dumps([{"node-name": name, "drv": "file", "ro": False, "file": str(file)}
                             for name, file in {"n": self.dir / "disk.raw", "m": "/no/such/image"}.items()])
-        vm = self.start_direct(options=("--require-locks",), script=[f"once query-named-block-nodes reply {nodes}"])
+        vm = self.start_direct(options=(*AS_ROOT, "--require-locks"),
+                               script=[f"once query-named-block-nodes reply {nodes}"])
         wait_for("it is not asked again", lambda: vm.fake.commands().count("query-named-block-nodes") == 2)
         self.does("pause", "vm")
         vm.wait_state(run="paused", lock="released")
