@@ -127,6 +127,11 @@ void process_set_title(const char *title)
 	snprintf(arguments.text, arguments.size, "vmlatch: %s", title);
 }
 
+void process_hide(void)
+{
+	prctl(PR_SET_DUMPABLE, 0);
+}
+
 /* <linux/pidfd.h> of 6.15, which the C library's headers do not have. */
 struct pidfd_info {
 	uint64_t mask;

@@ -38,6 +38,14 @@ void process_remember_arguments(char **argv);
 void process_set_title(const char *title);
 
 /*
+ * From now on no other process of the same user may trace this one, fetch its
+ * descriptors or open what is below its /proc/PID that is not everybody's to read
+ * (PR_SET_DUMPABLE in prctl(2)); only root may. Neither does it dump core. What it
+ * forks is the same, what it executes is not.
+ */
+void process_hide(void);
+
+/*
  * How a process ended that may be nobody's child of ours: from Linux 6.15 on a
  * pidfd that was open before tells, once its parent has waited for it.
  *

@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "launcher/exit_status.h"
 #include "launcher/vm/boot.h"
 #include "launcher/vm/control.h"
@@ -190,6 +191,7 @@ int vm_run(const struct vm_plan *plan, struct rundir *rundir)
 		.stay = plan->user_stopped,
 		.unchecked = plan->incoming,
 	};
+	process_hide();          /* the guard would be a QEMU's of the same user for the asking */
 	mallopt(M_ARENA_MAX, 1); /* the lock thread needs no arena of its own */
 	ret = vm_start(vm, &err);
 	if (ret < 0) {
