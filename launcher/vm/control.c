@@ -8,32 +8,12 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "launcher/vm/control_goal.h"
+#include "launcher/vm/control_pass.h"
 #include "launcher/vm/control_resource.h"
 #include "launcher/vm/locks.h"
-#include "launcher/vm/monitor.h"
 #include "qmp/message.h"
 
 /* What QEMU says is said to the client as it is. */
-static void on_passed(void *data, const struct qmp_reply *reply)
-{
-	if (reply->result == 0)
-		qmp_request_reply(data, json_incref(reply->value));
-	else
-		qmp_request_fail(data, reply->class, "%s", reply->words);
-}
-
-static void pass_to_qemu(struct vm *vm, struct qmp_request *request)
-{
-	if (vm->state.frozen) {
-		qmp_request_fail(request, NULL, "QEMU is frozen: its disks are not ours");
-		return;
-	}
-	monitor_call(vm, &(struct monitor_call){ .command = qmp_request_command(request),
-				 .fd = -1,
-				 .fn = on_passed,
-				 .data = request });
-}
-
 /*
  * Before the guest has run a 'stop' counts as -S; a guest that stands needs none.
  * One that was started directly may run before we know of it.
@@ -47,7 +27,7 @@ static void do_stop(struct vm *vm, struct qmp_request *request)
 
 	if (vm->sup == SUP_RUNNING || vm->sup == SUP_RESUMING || (starting && direct) ||
 		(vm->sup == SUP_PAUSED && waits_for_migration)) {
-		pass_to_qemu(vm, request);
+		control_pass(vm, request);
 		return;
 	}
 	if (starting)
@@ -73,7 +53,7 @@ static void do_quit(struct vm *vm, struct qmp_request *request)
 static void do_powerdown(struct vm *vm, struct qmp_request *request)
 {
 	if (vm->sup == SUP_RUNNING)
-		pass_to_qemu(vm, request);
+		control_pass(vm, request);
 	else
 		qmp_request_fail(request, NULL,
 			"the guest does not run, so that it would not see its power button");
@@ -163,7 +143,7 @@ static const struct {
 		bool needed;
 	} arguments[N_ARGUMENTS];
 } commands[] = {
-	{ "query-status", pass_to_qemu, { { NULL } } },
+	{ "query-status", control_pass, { { NULL } } },
 	{ "stop", do_stop, { { NULL } } },
 	{ "cont", do_cont, { { NULL } } },
 	{ "quit", do_quit, { { NULL } } },

@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "launcher/vm/boot.h"
 #include "launcher/vm/control.h"
+#include "launcher/vm/control_pass.h"
 #include "launcher/vm/detach.h"
 #include "launcher/vm/drain.h"
 #include "launcher/vm/ending.h"
@@ -116,6 +117,8 @@ static void vm_tell(struct vm *vm, enum supervisor_state before)
 		vm_save_state(vm);
 	if (changed)
 		control_emit_lock_state(vm);
+	if (vm->state.frozen)
+		control_pass_give_up(vm);
 	control_settle(vm);
 }
 

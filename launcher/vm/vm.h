@@ -111,6 +111,7 @@ struct vm {
 	struct qmp_server *server;
 	struct unix_socket_file qmp_file; /* where it listens */
 	struct waiting *waiting;          /* clients that wait for a state (control_goal.c) */
+	struct passed *passed;            /* commands of clients that QEMU has (control_pass.c) */
 	bool settling, settle_again;
 	struct event_log events;
 	struct service service;
