@@ -211,6 +211,12 @@ int file_place_check(const struct file_place *place, struct error *err)
 	int guard = file_lock_is_held(fds, FILE_LINE_GUARD, place->use);
 	int ret;
 
+	if (!life && guard > 0 && !place->lost) /* who else has that description? */
+		return error_set(err, LOCK_LOST,
+			"QEMU has unlocked %s (the first byte), as a QEMU does that was taken "
+			"over; "
+			"other VMs are kept out by the guard byte, until vmlatch ends",
+			place->path);
 	if (!life || !guard || place->lost) /* whatever the other one could tell */
 		return error_set(err, LOCK_LOST, "the lock on %s is gone: its %s was unlocked",
 			place->path, life ? "guard byte" : "first byte");

@@ -11,6 +11,7 @@
 #include "launcher/vm/control_pass.h"
 #include "launcher/vm/control_resource.h"
 #include "launcher/vm/locks.h"
+#include "launcher/vm/loss.h"
 #include "qmp/message.h"
 
 /* What QEMU says is said to the client as it is. */
@@ -200,6 +201,7 @@ static void on_command(void *data, struct qmp_request *request)
 	for (i = 0; i < N_COMMANDS; i++) {
 		if (strcmp(qmp_request_command(request), commands[i].name) != 0)
 			continue;
+		loss_look(vm); /* first: what the command asks for finds it in the queue */
 		if (check_arguments(request, i) == 0)
 			commands[i].handle(vm, request);
 		return;

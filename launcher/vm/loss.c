@@ -15,6 +15,7 @@ static void look_later(struct vm *vm, const char *why)
 {
 	uint64_t wait_ms = vm->loss_wait_ms * 2;
 
+	vm->loss_looks = false;
 	if (!vm->loss_wait_ms)
 		log_warning("%s; it is looked at again until that is known", why);
 	if (!wait_ms)
@@ -41,6 +42,7 @@ static void done_verify(struct locks_job *job, int result, const struct error *e
 {
 	struct vm *vm = job->vm;
 
+	vm->loss_looks = false;
 	if (result == LOCK_LOST && is_held(vm)) {
 		log_error("%s", err->text);
 		vm_set_cause(vm, CAUSE_LOCK_LOST, err->text);
@@ -59,10 +61,21 @@ static void look(struct vm *vm)
 {
 	struct locks_job job = { .vm = vm, .run = run_verify, .done = done_verify };
 
-	uv_poll_stop(&vm->loss); /* until the verify has read it */
+	if (vm->lost_fd >= 0)
+		uv_poll_stop(&vm->loss); /* until the verify has read it */
 	uv_timer_stop(&vm->loss_again);
+	vm->loss_looks = true;
 	if (locks_job_submit(&job) < 0)
 		look_later(vm, "whether a lock is lost is not known: out of memory");
+}
+
+void loss_look(struct vm *vm)
+{
+	/* a start is looked at before 'cont'; a look that was not possible has its own pace */
+	if (vm->sup == SUP_BOOTING || vm->loss_looks || vm->loss_wait_ms)
+		return;
+	if (vm_has_locks(vm) && is_held(vm))
+		look(vm);
 }
 
 static void look_again(uv_timer_t *timer)
@@ -78,7 +91,14 @@ static void on_news(uv_poll_t *poll, int status, int events)
 
 static void wait_for_news(struct vm *vm)
 {
-	uv_poll_start(&vm->loss, UV_READABLE, on_news);
+	if (vm->lost_fd >= 0)
+		uv_poll_start(&vm->loss, UV_READABLE, on_news);
+}
+
+void loss_init(struct vm *vm)
+{
+	uv_timer_init(&vm->loop, &vm->loss_again);
+	vm->loss_again.data = vm;
 }
 
 void loss_watch(struct vm *vm, int lost_fd)
@@ -89,8 +109,7 @@ void loss_watch(struct vm *vm, int lost_fd)
 		log_warning("a loss of its locks is noticed only when it goes on");
 		return;
 	}
-	uv_timer_init(&vm->loop, &vm->loss_again);
 	vm->lost_fd = lost_fd;
-	vm->loss.data = vm->loss_again.data = vm;
+	vm->loss.data = vm;
 	wait_for_news(vm);
 }

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "launcher/vm/control.h"
 #include "launcher/vm/daemon.h"
+#include "launcher/vm/loss.h"
 
 /* How long a QEMU whose monitor has gone may take to die before we act. */
 #define DEATH_PATIENCE_MS 500
@@ -199,6 +200,7 @@ static void on_event(void *data, const char *name, json_t *event, const char *ra
 		if (strcmp(name, known_events[i].name) == 0)
 			known_events[i].note(vm, json_object_get(event, "data"));
 	}
+	loss_look(vm);
 }
 
 #define MONITOR_BROKE "the connection to its monitor broke: what happened meanwhile is not known"

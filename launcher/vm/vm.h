@@ -75,6 +75,7 @@ struct vm {
 	uv_poll_t loss;
 	uv_timer_t loss_again;    /* what was lost could not be looked at: another try */
 	uint64_t loss_wait_ms;    /* before that one; 0: the last look told */
+	bool loss_looks;          /* a look is on its way */
 	uv_timer_t lock_deadline; /* of taking the locks */
 	uint64_t lock_token;      /* of the save that counts; an older one is passed over */
 

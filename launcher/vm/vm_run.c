@@ -18,6 +18,7 @@
 #include "launcher/vm/control.h"
 #include "launcher/vm/detach.h"
 #include "launcher/vm/ending.h"
+#include "launcher/vm/loss.h"
 #include "launcher/vm/rundir_lock.h"
 #include "launcher/vm/signals.h"
 
@@ -149,6 +150,7 @@ static int vm_start(struct vm *vm, struct error *err)
 	uv_timer_init(&vm->loop, &vm->save_timer);
 	uv_timer_init(&vm->loop, &vm->lock_deadline);
 	uv_timer_init(&vm->loop, &vm->freeze_look);
+	loss_init(vm);
 	service_start(vm, vm->plan->notify);
 	uv_unref((uv_handle_t *)&vm->tidy_timer);
 	vm->release_timer.data = vm->last_io_timer.data = vm->patience.data = vm;
