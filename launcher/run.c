@@ -72,6 +72,7 @@ static int run(struct preparation *preparation, const char *binary)
 	}
 	say_notices(preparation);
 	preparation->plan.binary = binary;
+	preparation->plan.drop_in = preparation->drop_in;
 	preparation->plan.notify = &notify;
 	command_line_finish(&preparation->disks.line);
 	disk_images_finish(&preparation->disks.images);

@@ -30,10 +30,11 @@
 
 struct spawn_plan {
 	bool in_place;
-	const char *binary; /* a path */
-	char **argv;        /* the user's; [0] is what QEMU is called */
-	bool add_stop;      /* -S */
-	int monitor_fd;     /* listening; becomes QEMU's monitor "vmlatch" */
+	const char *binary;    /* a path */
+	char **argv;           /* the user's; [0] is what QEMU is called */
+	bool keep_environment; /* also what is a service's or vmlatch's in it */
+	bool add_stop;         /* -S */
+	int monitor_fd;        /* listening; becomes QEMU's monitor "vmlatch" */
 	const struct credentials *credentials;
 	const struct privileges *privileges;
 	bool die_with_supervisor;

@@ -17,6 +17,7 @@
 #include "base/process.h"
 #include "base/str.h"
 #include "launcher/trace.h"
+#include "launcher/vm/environment.h"
 #include "launcher/vm/spawn_wire.h"
 
 #define EXIT_CANNOT_EXECUTE 126
@@ -256,6 +257,8 @@ static int child_exec(struct child *child, struct error *err)
 		ret = strv_add(&argv, *arg);
 	if (ret < 0)
 		return ret;
+	if (!child->plan->keep_environment)
+		environment_clean();
 	if (child->plan->ignores_children)
 		signal(SIGCHLD, SIG_IGN);
 	sigprocmask(SIG_SETMASK, &child->plan->signals, NULL);

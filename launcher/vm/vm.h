@@ -44,6 +44,7 @@ struct vm_plan {
 	bool in_place;             /* we become QEMU, the supervisor is a process of its own */
 	bool daemonizes;           /* QEMU leaves us behind by itself: only in place */
 	const char *directory; /* where QEMU is started, if it leaves that (or its root); NULL */
+	bool drop_in;          /* QEMU to its caller, whose environment it has as it is */
 	bool unnamed;          /* nobody has named it: its end is nobody's to ask for */
 	sigset_t signals;      /* the mask that QEMU starts with (signals_block()) */
 	bool ignores_children; /* likewise */

@@ -109,6 +109,7 @@ static int start_child(struct vm *vm, struct error *err)
 		.in_place = vm->plan->in_place,
 		.binary = vm->plan->binary,
 		.argv = vm->plan->argv,
+		.keep_environment = vm->plan->drop_in,
 		.add_stop = vm->plan->verified || vm->plan->incoming,
 		.monitor_fd = vm->monitor_listen_fd,
 		.credentials = vm->plan->credentials,

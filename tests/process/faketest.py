@@ -81,7 +81,8 @@ class Fake:
 class FakeTest(VmTest):
     def start(self, name, *qemu_args, script=(), **more):
         directory = self.dir / f"fake{self._spawned}"
-        directory.mkdir(mode=0o777)
+        directory.mkdir()
+        directory.chmod(0o777)  # whoever it runs as
         fake = Fake(directory)
         environment = dict(more.pop("env", self.environment), **fake.environment(script))
         vm = super().start(name, *qemu_args, env=environment, **more)

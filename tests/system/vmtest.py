@@ -237,7 +237,8 @@ class VmTest(unittest.TestCase):
         self.dir.chmod(0o711)  # --user tests: another user passes through
         self.runtime, self.config = self.dir / "run", self.dir / "conf"
         self.config.mkdir()
-        self.environment = dict(os.environ, VMLATCH_RUNTIME_DIR=str(self.runtime),
+        # VMTEST_OF: QEMU does not get vmlatch's own variables, and is to be found by one
+        self.environment = dict(os.environ, VMTEST_OF=str(self.runtime), VMLATCH_RUNTIME_DIR=str(self.runtime),
                                 VMLATCH_CONFIG_DIR=str(self.config), LC_ALL="C.UTF-8")
         self.vms, self.images, self.left_behind, self._spawned = [], [], set(), 0
         self.addCleanup(shutil.rmtree, self.dir, ignore_errors=True)
