@@ -108,29 +108,80 @@ int unix_socket_connect(const char *path, struct error *err)
 	return fd < 0 ? error_set(err, fd, "connect to %s: %s", path, strerror(-fd)) : fd;
 }
 
-/* Make room for a socket: one without a listener was left behind by the dead. */
-static int way_clear(const char *path, const struct address *address, struct error *err)
+/*
+ * Where a socket is to be made. Who may write to a directory above can put another
+ * one in its place at any moment, so what is looked at, removed and found afterwards
+ * is in this one. Only bind() is told the path, which others shall see (ss -x).
+ */
+struct spot {
+	const char *path;
+	const char *name;
+	int dir;
+};
+
+static void spot_finish(struct spot *spot)
 {
+	closep(&spot->dir);
+}
+
+static int spot_open(const char *path, struct spot *ret, struct error *err)
+{
+	_cleanup_(freep) char *parent = parent_of(path);
+	const char *slash = strrchr(path, '/');
+	int dir;
+
+	if (!parent)
+		return error_set(err, -ENOMEM, "out of memory");
+	dir = open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return error_set(err, -errno, "open directory %s: %s", parent, strerror(errno));
+	*ret = (struct spot){ path, slash ? slash + 1 : path, dir };
+	return 0;
+}
+
+/* What is at its name: 0, or -errno. */
+static int spot_look(const struct spot *spot, struct stat *ret)
+{
+	return fstatat(spot->dir, spot->name, ret, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+}
+
+/* By its directory, if an address can hold that. */
+static void spot_address(const struct spot *spot, struct address *address)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	int n = snprintf(
+		un.sun_path, sizeof(un.sun_path), "/proc/self/fd/%d/%s", spot->dir, spot->name);
+
+	if ((size_t)n < sizeof(un.sun_path))
+		address->un = un;
+}
+
+/* Make room for a socket: one without a listener was left behind by the dead. */
+static int way_clear(const struct spot *spot, const struct address *address, struct error *err)
+{
+	struct address there = { .un = address->un, .dir = -1 };
+	const char *path = spot->path;
 	struct stat info;
 	int fd;
 
-	if (lstat(address->un.sun_path, &info) < 0)
+	if (spot_look(spot, &info) < 0)
 		return 0; /* if it is more than absence, bind says so */
 	if (!S_ISSOCK(info.st_mode))
 		return error_set(err, -EADDRINUSE,
 			"listen at %s: something else is there, which is no socket", path);
-	fd = connect_to(address, NULL);
+	spot_address(spot, &there);
+	fd = connect_to(&there, NULL);
 	if (fd >= 0)
 		close(fd);
 	if (fd != -ECONNREFUSED)
 		return error_set(
 			err, -EADDRINUSE, "listen at %s: somebody else listens there", path);
-	unlink(address->un.sun_path);
+	unlinkat(spot->dir, spot->name, 0);
 	return 0;
 }
 
-static int listen_at(
-	const struct address *address, struct unix_socket_file *made, struct error *err)
+static int listen_at(const struct spot *spot, const struct address *address,
+	struct unix_socket_file *made, struct error *err)
 {
 	_cleanup_(closep) int fd = open_socket(err);
 	struct stat info;
@@ -141,7 +192,10 @@ static int listen_at(
 	if (fchmod(fd, 0600) < 0 ||
 		bind(fd, (const struct sockaddr *)&address->un, sizeof(address->un)) < 0)
 		return -errno;
-	if (listen(fd, BACKLOG) < 0 || lstat(address->un.sun_path, &info) < 0)
+	/* elsewhere somebody else could have it, or what is beside it */
+	if (spot_look(spot, &info) < 0 || !S_ISSOCK(info.st_mode) || info.st_uid != geteuid())
+		return -ESTALE;
+	if (listen(fd, BACKLOG) < 0)
 		return -errno;
 	if (made)
 		*made = (struct unix_socket_file){ .dev = info.st_dev, .ino = info.st_ino };
@@ -173,23 +227,30 @@ static int directory_lock(const char *path)
 int unix_socket_listen(const char *path, struct unix_socket_file *made, struct error *err)
 {
 	_cleanup_(address_finish) struct address address = { .dir = -1 };
+	_cleanup_(spot_finish) struct spot spot = { .dir = -1 };
 	_cleanup_(closep) int lock = directory_lock(path);
 	int ret;
 
-	ret = address_find(path, &address, err);
+	ret = spot_open(path, &spot, err);
 	if (ret == 0)
-		ret = way_clear(path, &address, err);
+		ret = address_find(path, &address, err);
+	if (ret == 0)
+		ret = way_clear(&spot, &address, err);
 	if (ret < 0)
 		return ret;
-	ret = listen_at(&address, made, err);
+	ret = listen_at(&spot, &address, made, err);
+	if (ret == -ESTALE)
+		return error_set(err, ret, "listen at %s: its directory was replaced", path);
 	return ret < 0 ? error_set(err, ret, "listen at %s: %s", path, strerror(-ret)) : ret;
 }
 
 void unix_socket_remove(const char *path, const struct unix_socket_file *made)
 {
+	_cleanup_(spot_finish) struct spot spot = { .dir = -1 };
 	struct stat info;
 
-	if (made->ino && lstat(path, &info) == 0 && info.st_dev == made->dev &&
-		info.st_ino == made->ino)
-		unlink(path);
+	if (!made->ino || spot_open(path, &spot, NULL) < 0 || spot_look(&spot, &info) < 0)
+		return;
+	if (info.st_dev == made->dev && info.st_ino == made->ino)
+		unlinkat(spot.dir, spot.name, 0);
 }

@@ -156,6 +156,49 @@ static void who_keeps_the_directory_locked_hinders_nobody(void **state)
 	assert_true(ours >= 0);
 }
 
+/* Two directories, and a link to the first that somebody turns to the second. */
+static char *link_path, *second_path;
+
+static void link_is_turned(void)
+{
+	char next[256];
+
+	snprintf(next, sizeof(next), "%s.next", link_path);
+	assert_int_equal(symlink(second_path, next), 0);
+	assert_int_equal(rename(next, link_path), 0);
+}
+
+static void a_directory_that_is_replaced_gets_nothing_and_loses_nothing(void **state)
+{
+	static const char *const before[] = { "socket", "bind" };
+	_cleanup_(freep) char *path = temporary_path(&place, "link/q");
+	_cleanup_(freep) char *first = temporary_path(&place, "first");
+	struct error err = { 0 };
+	size_t i;
+
+	(void)state;
+	link_path = temporary_path(&place, "link");
+	second_path = temporary_path(&place, "second");
+	temporary_write(&place, "first/other", "");
+	for (i = 0; i < sizeof(before) / sizeof(before[0]); i++) {
+		unlink(link_path);
+		assert_int_equal(symlink(first, link_path), 0);
+		closep(&(int){ unix_socket_listen(path, NULL, &err) }); /* of the dead */
+		assert_true(exists("first/q"));
+		if (i == 0)
+			temporary_write(&place, "second/q", "somebody's");
+		else
+			temporary_unlink(&place, "second/q");
+		fault_before(before[i], 0, link_is_turned);
+		assert_true(unix_socket_listen(path, NULL, &err) < 0);
+		fault_always(NULL, 0);
+		if (i == 0)
+			assert_true(exists("second/q"));
+	}
+	free(link_path);
+	free(second_path);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rundir_set_up, rundir_tear_down)
 
 int main(void)
@@ -166,6 +209,7 @@ int main(void)
 		TEST(only_what_was_made_is_removed),
 		TEST(of_two_at_once_one_gets_it_and_keeps_it),
 		TEST(who_keeps_the_directory_locked_hinders_nobody),
+		TEST(a_directory_that_is_replaced_gets_nothing_and_loses_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
