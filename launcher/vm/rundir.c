@@ -145,10 +145,15 @@ int rundir_save_end(const struct rundir *rundir, const struct vm_state *state, s
 
 int rundir_open_log(const struct rundir *rundir)
 {
-	int fd = openat(rundir->fd, RUNDIR_LOG,
-		O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	/* QEMU may run by now, as our own user: of a FIFO nobody must make us wait for a reader */
+	_cleanup_(closep) int fd = openat(rundir->fd, RUNDIR_LOG,
+		O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
+		0600);
+	struct stat info;
 
-	return fd < 0 ? -errno : fd;
+	if (fd < 0 || fstat(fd, &info) < 0)
+		return -errno;
+	return S_ISREG(info.st_mode) && info.st_nlink == 1 ? take_fd(&fd) : -EPERM;
 }
 
 void rundir_save_log(const struct rundir *rundir)

@@ -282,6 +282,35 @@ static void a_lock_file_that_is_none_is_refused(void **state)
 	assert_non_null(strstr(err.text, "no regular file of ours"));
 }
 
+static void a_log_that_is_no_file_of_its_own_is_not_written(void **state)
+{
+	_cleanup_(rundir_finish) struct rundir rundir = RUNDIR_INIT;
+	_cleanup_(freep) char *log = temporary_path(&place, "web1/log");
+	_cleanup_(freep) char *victim = temporary_path(&place, "victim");
+	struct error err = { 0 };
+	int reader, fd;
+
+	(void)state;
+	assert_int_equal(claim(&rundir, &err), 0);
+	temporary_write(&place, "victim", "text");
+	assert_int_equal(symlink(victim, log), 0);
+	assert_int_equal(rundir_open_log(&rundir), -ELOOP);
+	assert_int_equal(unlink(log), 0);
+	assert_int_equal(link(victim, log), 0);
+	assert_int_equal(rundir_open_log(&rundir), -EPERM);
+	assert_int_equal(unlink(log), 0);
+	assert_int_equal(mkfifo(log, 0600), 0);
+	assert_int_equal(rundir_open_log(&rundir), -ENXIO); /* it does not wait for a reader */
+	reader = open(log, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	assert_int_equal(rundir_open_log(&rundir), -EPERM);
+	close(reader);
+	assert_int_equal(unlink(log), 0);
+	fd = rundir_open_log(&rundir);
+	assert_true(fd >= 0);
+	close(fd);
+	rundir_remove(&rundir);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rundir_set_up, rundir_tear_down)
 
 int main(void)
@@ -298,6 +327,7 @@ int main(void)
 		TEST(a_state_that_cannot_be_read_is_not_thrown_away),
 		TEST(hostile_directories_are_refused),
 		TEST(a_lock_file_that_is_none_is_refused),
+		TEST(a_log_that_is_no_file_of_its_own_is_not_written),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
