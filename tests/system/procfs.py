@@ -110,21 +110,24 @@ def exe(pid):
 def exe_of(path):
     try:
         info = os.stat(shutil.which(path) or path)
-    except (FileNotFoundError, ProcessLookupError):
-        return None
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return None     # a supervisor is root's alone to look at
     return info.st_dev, info.st_ino
+
+
+def pids():
+    """Of all processes but this one."""
+    return [int(entry) for entry in os.listdir("/proc") if entry.isdigit() and int(entry) != os.getpid()]
 
 
 def with_environment(text):
     """Pids of live processes in whose environment `text` stands."""
     found = []
-    for entry in os.listdir("/proc"):
-        if not entry.isdigit() or int(entry) == os.getpid():
-            continue
+    for pid in pids():
         try:
-            with open(f"/proc/{entry}/environ", "rb") as file:
-                if text.encode() in file.read() and alive(int(entry)):
-                    found.append(int(entry))
+            with open(f"/proc/{pid}/environ", "rb") as file:
+                if text.encode() in file.read() and alive(pid):
+                    found.append(pid)
         except (FileNotFoundError, ProcessLookupError, PermissionError):
             pass
     return found

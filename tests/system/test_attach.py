@@ -7,7 +7,7 @@ import resource
 import locks
 import procfs
 from deadline import wait_for
-from vmtest import VmTest, main
+from vmtest import VmTest, main, need_root
 
 
 class Attach(VmTest):
@@ -40,6 +40,7 @@ class Attach(VmTest):
 
     def test_with_too_few_descriptors_changes_nothing(self):
         vm = self.vm
+        need_root()     # nobody else may look at a supervisor
         more = self.disk("more.raw")
         most = max(int(fd) for fd in os.listdir(f"/proc/{vm.pid}/fd")) + 1
         _, hard = resource.prlimit(vm.pid, resource.RLIMIT_NOFILE)

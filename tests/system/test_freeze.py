@@ -158,6 +158,7 @@ class WithoutTracing(UngatedTest):
         self.assert_dies_with_the_supervisor(self.untraced(forbid_in_own_group))
 
     def test_ends_in_death_where_the_filter_is_an_old_one(self):
+        need_root()     # nobody else may look at a supervisor
         vm = self.untraced(lambda: forbid(PTRACE, CLOSE_RANGE))
         self.assertEqual(len(os.listdir(f"/proc/{self.deadman(vm)}/fd")), 2, "QEMU's pidfd, a pipe")
         self.assert_dies_with_the_supervisor(vm)
@@ -172,6 +173,7 @@ class WithoutTracing(UngatedTest):
         self.wait_free(self.disk_path)
 
     def test_keeps_nothing_of_its_supervisors_open(self):
+        need_root()     # nobody else may look at a supervisor
         vm = self.untraced()
         self.assertEqual(len(os.listdir(f"/proc/{self.deadman(vm)}/fd")), 2, "QEMU's pidfd, a pipe")
         for sent in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGTSTP):

@@ -10,7 +10,7 @@ import procfs
 from deadline import wait_for
 from in_place import InPlaceTest
 from ungated import UngatedTest, forbid_ptrace
-from vmtest import AS_ROOT, MACHINE, QEMU, VMLATCH, main
+from vmtest import AS_ROOT, MACHINE, QEMU, VMLATCH, main, need_root
 
 
 def ignored_and_blocked(pid):
@@ -143,6 +143,7 @@ class TheSupervisor(InPlaceTest):
         read, write = os.pipe()
         place = self.dir / "place"
         place.mkdir()
+        need_root()     # nobody else may look at a supervisor
         vm = self.running("vm", *self.drive(self.guest("halt")), cwd=place, pass_fds=[read, write],
                           stdin=read)
         its = procfs.fds(vm.supervisor)
