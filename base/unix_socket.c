@@ -227,7 +227,7 @@ static int directory_lock(const char *path)
 int unix_socket_listen(const char *path, struct unix_socket_file *made, struct error *err)
 {
 	_cleanup_(address_finish) struct address address = { .dir = -1 };
-	_cleanup_(spot_finish) struct spot spot = { .dir = -1 };
+	_cleanup_(spot_finish) struct spot spot = { .name = "", .dir = -1 };
 	_cleanup_(closep) int lock = directory_lock(path);
 	int ret;
 
@@ -246,7 +246,7 @@ int unix_socket_listen(const char *path, struct unix_socket_file *made, struct e
 
 void unix_socket_remove(const char *path, const struct unix_socket_file *made)
 {
-	_cleanup_(spot_finish) struct spot spot = { .dir = -1 };
+	_cleanup_(spot_finish) struct spot spot = { .name = "", .dir = -1 };
 	struct stat info;
 
 	if (!made->ino || spot_open(path, &spot, NULL) < 0 || spot_look(&spot, &info) < 0)
