@@ -52,7 +52,7 @@ class Inheritance(FakeTest):
         self.assertRegex(argv[3], r"^/dev/fd/\d+$")
         self.assertEqual(argv[-len(words):], words)
 
-    def test_is_argv0_signals_and_environment_as_the_starter_has_them(self):
+    def test_is_argv0_signals_and_the_rest_of_the_environment_as_the_starter_has_them(self):
         show = self.dir / "show"  # perl: it leaves signals as they are, shells and python do not
         show.write_text("#!/usr/bin/perl\nopen STATUS, '/proc/self/status';\n"
                         "print \"$0\\n\", <STATUS>, map {\"$_=$ENV{$_}\\n\"} sort keys %ENV;\nexit 7;\n")
@@ -71,8 +71,9 @@ class Inheritance(FakeTest):
         vm = self.start("vm", qemu=show, machine=(), preexec=starter)
         self.assertEqual(vm.wait_end(), 7)
         direct = self.dir / "direct"
+        theirs = {name: value for name, value in self.environment.items() if not name.startswith("VMLATCH_")}
         with open(direct, "w", encoding="utf-8") as out:
-            self.spawn([show], preexec=starter, stdout=out, stdin=subprocess.DEVNULL).wait()
+            self.spawn([show], preexec=starter, stdout=out, stdin=subprocess.DEVNULL, env=theirs).wait()
         self.assertEqual(said(vm.out), said(direct.read_text()))
         self.assertRegex(vm.out, r"SigBlk:\s0*8000000\n", "the starter's own mask")
 
