@@ -71,6 +71,7 @@ class Doctor(SlowTest):
         process.wait()
         self.go_on()
         wait_for("its file stays", lambda: not os.listdir(self.place))
+        wait_for("its process stays", lambda: not procfs.with_environment(str(self.runtime)))
 
     def test_a_file_system_that_does_not_answer_is_not_waited_for(self):
         self.hang("lock")
@@ -80,6 +81,7 @@ class Doctor(SlowTest):
         self.assertEqual(result.out, "")
         self.go_on()
         wait_for("its file stays", lambda: not os.listdir(self.place))
+        wait_for("its process stays", lambda: not procfs.with_environment(str(self.runtime)))
 
 
 if __name__ == "__main__":
