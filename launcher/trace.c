@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 #define TEXT_MAX      65536
 #define ARGUMENTS_MAX (4 << 20)
 #define GIVEN         "/dev/fd/"
+#define KILL_AGAIN_US 1000
 #define TRIED_START   "# tried "
 #define TRIED_MAX     900 /* QEMU reads lines of 1,023 bytes */
 
@@ -171,8 +173,9 @@ int trace_add(struct trace *trace, const char *binary, struct error *err)
 	return 0;
 }
 
-/* Is the memfd that QEMU @pid was given as @path the one that @line names as its own? */
-static bool names(pid_t pid, const char *path, const char *line)
+/* Is the memfd that QEMU @pid was given as @path the one that @line names as its own? 1, 0, -errno
+ */
+static int names(pid_t pid, const char *path, const char *line)
 {
 	_cleanup_(freep) char *text = NULL;
 	char own[64];
@@ -181,28 +184,32 @@ static bool names(pid_t pid, const char *path, const char *line)
 	snprintf(own, sizeof(own), "/proc/%d/fd/%d", pid, atoi(path + strlen(GIVEN)));
 	ret = file_read_at(AT_FDCWD, own, 0, TEXT_MAX, &text, NULL);
 	if (ret == -EACCES || ret == -EPERM)
-		return true; /* it may be */
+		return ret; /* it may be */
 	return ret == 0 && strstr(text, line);
 }
 
-/* Has this process "-readconfig /dev/fd/N" among its arguments, and N is it? */
-static bool uses(pid_t pid, const char *line)
+/* Has this process "-readconfig /dev/fd/N" among its arguments, and N is it? 1, 0 or -errno. */
+static int uses(pid_t pid, const char *line)
 {
 	_cleanup_(freep) char *words = NULL;
 	const char *word, *next;
 	char path[32];
 	size_t len;
+	int ret = 0;
 
 	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
 	if (file_read_at(AT_FDCWD, path, 0, ARGUMENTS_MAX, &words, &len) < 0)
-		return false;
-	for (word = words; word < words + len; word = next) {
+		return 0;
+	for (word = words; ret != 1 && word < words + len; word = next) {
+		int found = 0;
+
 		next = word + strlen(word) + 1;
 		if (strcmp(word, "-readconfig") == 0 && next < words + len &&
-			str_starts(next, GIVEN) && names(pid, next, line))
-			return true;
+			str_starts(next, GIVEN))
+			found = names(pid, next, line);
+		ret = found ? found : ret;
 	}
-	return false;
+	return ret;
 }
 
 bool trace_is_used(pid_t pid, uint64_t start_time)
@@ -215,8 +222,44 @@ bool trace_is_used(pid_t pid, uint64_t start_time)
 	if (line_of(pid, start_time, &line) < 0 || !proc)
 		found = true; /* who cannot look must not let go */
 	while (proc && !found && (entry = readdir(proc)))
-		found = atoi(entry->d_name) > 0 && uses(atoi(entry->d_name), line.text);
+		found = atoi(entry->d_name) > 0 && uses(atoi(entry->d_name), line.text) != 0;
 	if (proc)
 		closedir(proc);
 	return found;
+}
+
+/* By a pidfd, and asked once more: the number may be another's by now. */
+static bool kill_user(pid_t pid, const char *line)
+{
+	_cleanup_(closep) int pidfd = pidfd_open_cloexec(pid);
+
+	return pidfd >= 0 && uses(pid, line) == 1 && pidfd_signal(pidfd, SIGKILL) == 0;
+}
+
+/* Who is dead, and was not waited for, has no arguments any more. */
+static bool kill_users(const char *line)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+	bool killed = false;
+
+	while (proc && (entry = readdir(proc))) {
+		pid_t pid = atoi(entry->d_name);
+
+		if (pid > 0 && pid != getpid() && uses(pid, line) == 1)
+			killed |= kill_user(pid, line);
+	}
+	if (proc)
+		closedir(proc);
+	return killed;
+}
+
+void trace_kill(pid_t pid, uint64_t start_time)
+{
+	_cleanup_(str_finish) struct str line = { 0 };
+
+	if (line_of(pid, start_time, &line) < 0)
+		return;
+	while (kill_users(line.text)) /* they may have started others meanwhile */
+		usleep(KILL_AGAIN_US);
 }

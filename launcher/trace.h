@@ -51,3 +51,6 @@ int trace_text(const char *binary, struct str *out);
  * no more than the descriptor, are not meant. True, too, if that cannot be told.
  */
 bool trace_is_used(pid_t pid, uint64_t start_time);
+
+/* SIGKILL all of these, until there is none left; but nobody of whom it cannot be told. */
+void trace_kill(pid_t pid, uint64_t start_time);

@@ -14,6 +14,7 @@
 #include "launcher/vm/loss.h"
 #include "launcher/vm/monitor.h"
 #include "launcher/vm/refusal.h"
+#include "launcher/vm/unborn.h"
 
 /* A start that cannot go on: what to say and what to leave with. */
 static void note_refusal(struct vm *vm, int status, const struct error *err)
@@ -147,6 +148,7 @@ void boot_admit(struct vm *vm)
 		ret = monitor_connect(vm, &err);
 	}
 	if (ret == 0) {
+		unborn_watch(vm);
 		vm->admitted = true;
 		ret = spawn_admit(vm->child.socket);
 		if (ret < 0)

@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/process.h"
+#include "launcher/trace.h"
 
 #define CLOSE_MAX (1 << 20) /* who allows more has none that high: the lowest free one is taken */
 
@@ -40,7 +41,7 @@ static void close_all_but(unsigned one, unsigned other)
 }
 
 /* Other threads are not here, and may have held any lock of the C library's: system calls only. */
-static noreturn void watch(int pipe, int qemu_pidfd)
+static noreturn void watch(int pipe, const struct deadman_prey *prey)
 {
 	sigset_t all;
 	char nothing;
@@ -48,14 +49,16 @@ static noreturn void watch(int pipe, int qemu_pidfd)
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, NULL); /* what a terminal sends to the group is not for it */
 	prctl(PR_SET_NAME, "qemu-deadman"); /* killall(1) of vmlatch leaves it */
-	close_all_but(pipe, qemu_pidfd);
+	close_all_but(pipe, prey->pidfd);
 	while (read(pipe, &nothing, 1) < 0 && errno == EINTR)
 		;
-	pidfd_signal(qemu_pidfd, SIGKILL);
+	pidfd_signal(prey->pidfd, SIGKILL);
+	if (prey->starter)
+		trace_kill(prey->starter, prey->start_time);
 	_exit(0);
 }
 
-int deadman_start(struct deadman *deadman, int qemu_pidfd)
+int deadman_start(struct deadman *deadman, const struct deadman_prey *prey)
 {
 	int ends[2];
 	pid_t pid;
@@ -73,7 +76,7 @@ int deadman_start(struct deadman *deadman, int qemu_pidfd)
 		return code;
 	}
 	if (pid == 0)
-		watch(ends[0], qemu_pidfd);
+		watch(ends[0], prey);
 	close(ends[0]);
 	*deadman = (struct deadman){ .pid = pid, .pipe = ends[1] };
 	return 0;

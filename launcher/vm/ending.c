@@ -91,6 +91,7 @@ void ending_finish(struct vm *vm)
 {
 	daemon_watch_stop(vm);
 	deadman_stop(&vm->deadman);
+	deadman_stop(&vm->unborn);
 	qmp_client_free(vm->monitor);
 	vm->monitor = NULL;
 	last_io_wait(vm, on_last_write_done);

@@ -68,7 +68,7 @@ static void look_every(struct vm *vm, uint64_t ms)
  */
 static void do_without_tracing(struct vm *vm, int code)
 {
-	int ret = deadman_start(&vm->deadman, vm->child.pidfd);
+	int ret = deadman_start(&vm->deadman, &(struct deadman_prey){ .pidfd = vm->child.pidfd });
 
 	look_every(vm, LOOK_UNTRACED_MS);
 	if (!vm->untraced_told)

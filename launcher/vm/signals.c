@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "launcher/vm/freeze.h"
+#include "launcher/vm/unborn.h"
 
 /* What each signal means to the VM. */
 static const struct {
@@ -69,6 +70,7 @@ static void handle(struct vm *vm, int meaning, const struct signalfd_siginfo *in
 			pass_on(vm, SIGCONT);
 		break;
 	case LOOKS:
+		unborn_look(vm);
 		freeze_look(vm);
 		break;
 	}

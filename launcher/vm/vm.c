@@ -16,6 +16,7 @@
 #include "launcher/vm/freeze.h"
 #include "launcher/vm/locks.h"
 #include "launcher/vm/monitor.h"
+#include "launcher/vm/unborn.h"
 
 #define QUIET_MS      100
 #define SAVE_AGAIN_MS 1000
@@ -112,6 +113,7 @@ static void vm_tell(struct vm *vm, enum supervisor_state before)
 		uv_timer_start(&vm->tidy_timer, on_quiet, QUIET_MS, 0);
 	}
 	settle(vm);
+	unborn_settle(vm);
 	vm->state.lock_state = locks;
 	if (changed || vm->sup != before)
 		vm_save_state(vm);

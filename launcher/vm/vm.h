@@ -95,6 +95,7 @@ struct vm {
 	int signal_fd;
 	struct tracer tracer;   /* of a frozen QEMU */
 	struct deadman deadman; /* of one that cannot be traced */
+	struct deadman unborn;  /* of one whose guest has not run */
 	bool untraced_told;
 	uv_timer_t freeze_look; /* at one that is nobody's child of ours */
 	int monitor_listen_fd;

@@ -187,6 +187,7 @@ int vm_run(const struct vm_plan *plan, struct rundir *rundir)
 		.rundir = rundir,
 		.child = { .pidfd = -1, .socket = -1 },
 		.deadman = { .pipe = -1 },
+		.unborn = { .pipe = -1 },
 		.monitor_listen_fd = -1,
 		.daemon.fd = -1,
 		.signal_fd = -1,

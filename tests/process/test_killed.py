@@ -52,14 +52,35 @@ class Supervisor(SlowTest):
         self.assertIn(str(vm.disk), seen["lock_text"])
         self.ends(vm)
 
-    def test_while_it_waits_for_qemus_greeting_leaves_a_guest_that_does_not_run(self):
+    def ends_with_it(self, vm):
+        """A VM whose guest has not run is worth nothing, and nobody could let it run."""
+        qemu = vm.kill_supervisor()
+        wait_for("QEMU waits on alone", lambda: not procfs.alive(qemu))
+        self.wait_free(vm.disk)
+        wait_for("somebody stays", lambda: not procfs.with_environment(str(self.runtime)))
+        self.assertNotIn("cont", vm.fake.commands())
+
+    def test_while_it_waits_for_qemus_greeting_ends_qemu(self):
         path = self.disk("disk.raw")
         vm = self.start("vm", *self.drive(path), script=["greeting "], env=self.preloaded)
         vm.disk = path
         wait_for("no QEMU", lambda: vm.fake.started)
+        self.assertEqual(vm.status()["lock_state"], "held", "written before QEMU was executed")
+        self.ends_with_it(vm)
+
+    def test_while_it_waits_for_qemus_graph_ends_qemu(self):
+        path = self.disk("disk.raw")
+        vm = self.start("vm", *self.drive(path), script=["on query-named-block-nodes ignore"])
+        vm.disk = path
+        vm.fake.wait_command("query-named-block-nodes")
+        self.ends_with_it(vm)
+
+    def test_while_the_user_holds_the_guest_back_leaves_it_to_him(self):
+        path = self.disk("disk.raw")
+        vm = self.running("vm", *self.drive(path), "-S", run="prelaunch", env=self.preloaded)
+        vm.disk = path
         seen = self.killed(vm)
-        self.assertEqual(seen["lock_state"], "held", "written before QEMU was executed")
-        self.assertEqual(vm.fake.commands(), [])
+        self.assert_says("-S", seen["cause_detail"])
         self.ends(vm)
 
 
