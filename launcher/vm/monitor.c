@@ -36,7 +36,9 @@ void monitor_call(struct vm *vm, const struct monitor_call *call)
 	} else {
 		none.result =
 			qmp_client_call(vm->monitor, call->command, call->arguments, &options);
-		if (none.result != -EPIPE && none.result != -ENOTCONN)
+		if (none.result == -EPIPE) /* it breaks just now */
+			none.result = -ENOTCONN;
+		if (none.result != -ENOTCONN)
 			none.words = strerror(-none.result);
 	}
 	if (none.result < 0 && call->fn)
