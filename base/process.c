@@ -11,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -186,4 +187,18 @@ int uuid_generate(char uuid[static UUID_SIZE])
 		b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14],
 		b[15]);
 	return 0;
+}
+
+void process_die_of(int signal)
+{
+	struct rlimit no_core = { 0 };
+	struct sigaction action = { .sa_handler = SIG_DFL };
+	sigset_t only;
+
+	setrlimit(RLIMIT_CORE, &no_core);
+	sigaction(signal, &action, NULL);
+	sigemptyset(&only);
+	sigaddset(&only, signal);
+	sigprocmask(SIG_UNBLOCK, &only, NULL);
+	raise(signal);
 }

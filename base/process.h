@@ -55,6 +55,9 @@ void process_hide(void);
  */
 int pidfd_wait_status(int pidfd, int *ret);
 
+/* End by this signal, as who was ended by it. Returns if we cannot die of it. */
+void process_die_of(int signal);
+
 /* The id of this boot, 36 characters (/proc/sys/kernel/random/boot_id). 0 or -errno. */
 #define BOOT_ID_SIZE 37
 int process_boot_id(char id[static BOOT_ID_SIZE]);

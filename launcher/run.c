@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "launcher/exit_status.h"
 #include "launcher/vm/signals.h"
+#include "launcher/vm/starter.h"
 
 static void say_notices(const struct preparation *preparation)
 {
@@ -64,6 +65,10 @@ static int run(struct preparation *preparation, const char *binary)
 	int ret;
 
 	log_set_vm(preparation->name);
+	preparation->plan.starter = -1;
+	ret = preparation->plan.daemonizes ? starter_fork(&preparation->plan.starter, &err) : 0;
+	if (ret < 0)
+		return exit_failure(error_status(&err, ret, EX_OSERR), &err);
 	find_service_manager(preparation, &notify);
 	ret = get_ready(preparation, &rundir, &err);
 	if (ret < 0) {

@@ -5,11 +5,11 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "launcher/exit_status.h"
@@ -17,6 +17,7 @@
 #include "launcher/vm/last_io.h"
 #include "launcher/vm/locks.h"
 #include "launcher/vm/monitor.h"
+#include "launcher/vm/starter.h"
 
 /* It goes by itself, with an exit status that somebody may wait for. */
 static bool is_dismissed(const struct vm *vm)
@@ -140,18 +141,16 @@ static void write_end_record(struct vm *vm)
 		log_warning("the end record is missing: %s", err.text);
 }
 
-static void die_of(int signal)
+/* Whoever has said -daemonize waits for this only if the guest has never come to run. */
+static void tell_starter(struct vm *vm)
 {
-	struct rlimit no_core = { 0 };
-	struct sigaction action = { .sa_handler = SIG_DFL };
-	sigset_t only;
+	int status = vm->exit_status;
 
-	setrlimit(RLIMIT_CORE, &no_core);
-	sigaction(signal, &action, NULL);
-	sigemptyset(&only);
-	sigaddset(&only, signal);
-	sigprocmask(SIG_UNBLOCK, &only, NULL);
-	raise(signal);
+	if (vm->starter >= 0 && !status && vm->monitor_ready && !vm->shutdown_seen) {
+		log_error("QEMU has ended before its guest could run");
+		status = EX_SOFTWARE;
+	}
+	starter_tell(take_fd(&vm->starter), status);
 }
 
 void ending_remove_files(struct vm *vm)
@@ -173,6 +172,7 @@ int ending_leave(struct vm *vm)
 		rundir_save_log(vm->rundir);
 	}
 	ending_remove_files(vm);
+	tell_starter(vm);
 	status = vm->state.end_status;
 	if (vm->exit_status || vm->plan->in_place)
 		return vm->exit_status;
@@ -182,6 +182,6 @@ int ending_leave(struct vm *vm)
 		return status;
 	if (status == -SIGKILL && vm->end.killed)
 		return 0;
-	die_of(-status);
+	process_die_of(-status);
 	return 128 - status; /* a signal that we cannot die of */
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -16,6 +17,7 @@
 #include "launcher/vm/freeze.h"
 #include "launcher/vm/locks.h"
 #include "launcher/vm/monitor.h"
+#include "launcher/vm/starter.h"
 #include "launcher/vm/unborn.h"
 
 #define QUIET_MS      100
@@ -86,15 +88,18 @@ static void on_quiet(uv_timer_t *timer)
 /* In place: what is said until here concerns who has started it, and may stop the start. */
 static void settle(struct vm *vm)
 {
-	bool starting = vm->sup == SUP_STARTING || vm->sup == SUP_BOOTING || vm->exit_status;
+	bool starting = vm->sup == SUP_STARTING || vm->sup == SUP_BOOTING ||
+			vm->sup == SUP_RESUMING || vm->exit_status;
+	bool over = vm->sup == SUP_ENDING || vm->sup == SUP_DONE; /* ending_leave() tells */
 	int log;
 
-	if (!vm->plan->in_place || vm->settled || starting)
+	if (!vm->plan->in_place || vm->settled || starting || (over && vm->starter >= 0))
 		return;
 	log = rundir_open_log(vm->rundir);
 	if (log < 0)
 		log_warning("%s/" RUNDIR_LOG ": %s", vm->rundir->path, strerror(-log));
 	detach_let_go_of_errors(log);
+	starter_tell(take_fd(&vm->starter), 0);
 	vm->settled = true;
 }
 

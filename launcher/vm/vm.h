@@ -45,6 +45,7 @@ struct vm_plan {
 	bool daemonizes;           /* QEMU leaves us behind by itself: only in place */
 	const char *directory; /* where QEMU is started, if it leaves that (or its root); NULL */
 	bool drop_in;          /* QEMU to its caller, whose environment it has as it is */
+	int starter;           /* who waits for our word (starter.h); -1: nobody */
 	bool unnamed;          /* nobody has named it: its end is nobody's to ask for */
 	sigset_t signals;      /* the mask that QEMU starts with (signals_block()) */
 	bool ignores_children; /* likewise */
@@ -82,6 +83,7 @@ struct vm {
 
 	struct spawn child;
 	bool admitted; /* it may have become QEMU */
+	int starter;   /* as in the plan, until it is told */
 	bool settled;  /* in place: nothing of the user's is held any more */
 	struct {
 		struct spawn starter; /* who was started; QEMU (child) may be another */

@@ -191,6 +191,7 @@ int vm_run(const struct vm_plan *plan, struct rundir *rundir)
 		.monitor_listen_fd = -1,
 		.daemon.fd = -1,
 		.signal_fd = -1,
+		.starter = plan->starter,
 		.lost_fd = -1,
 		.stay = plan->user_stopped,
 		.unchecked = plan->incoming,
