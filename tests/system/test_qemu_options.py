@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """QEMU's own options that have to do with running, stopping and rights: each does what it does without us.
 
-Every test is made twice: with QEMU as vmlatch's child, and in place.
+Nearly every test is made twice: with QEMU as vmlatch's child, and in place.
 """
 
 import os
@@ -299,7 +299,51 @@ class Options:
 
 
 class AsChild(Options, VmTest):
-    pass
+    def with_snapshot(self):
+        """A qcow2 with the snapshot 'then', and behind it more writing of the guest: (image, its count then, now)."""
+        image = self.qcow2("disk.qcow2", source=self.guest("writer", writer="me"))
+        path, monitor = self.user_qmp()
+        vm = self.running("maker", *self.drive(image, form="qcow2"), *monitor)
+        qmp = self.qmp(path)
+        wait_for("the guest does not write", lambda: qmp.command("query-blockstats")[0]["stats"]["wr_operations"] > 3)
+        qmp.command("stop")
+        self.assertEqual(qmp.command("human-monitor-command", command_line="savevm then"), "")
+        qmp.command("cont")
+        before = qmp.command("query-blockstats")[0]["stats"]["wr_operations"]
+        wait_for("the guest does not go on",
+                 lambda: qmp.command("query-blockstats")[0]["stats"]["wr_operations"] > before + 50)
+        self.stop(vm)
+        path.unlink(missing_ok=True)
+        return image, self.count_in(image, "-l", "then"), self.count_in(image)
+
+    def count_in(self, image, *which):
+        raw = self.dir / "raw"
+        subprocess.run(["qemu-img", "convert", "-q", "-U", *which, "-f", "qcow2", "-O", "raw", image, raw], check=True)
+        return self.counter(raw)[1]
+
+    def test_loadvm_goes_on_from_the_snapshot_under_locks(self):
+        image, then, now = self.with_snapshot()
+        self.assertLess(then, now)
+        with locks.Held(image):
+            self.refused(75, "vm", *self.drive(image, form="qcow2"), "-loadvm", "then")
+        self.assertEqual(self.count_in(image), now, "it was not touched")
+        vm = self.running("vm", *self.drive(image, form="qcow2"), "-loadvm", "then", "-S",
+                          run=("prelaunch", "paused"), lock=("held", "released"))
+        self.assertEqual(self.count_in(image), then, "QEMU has put the disk back before the guest runs")
+        self.does("resume", "vm")
+        self.assert_held(image)
+        self.refused(75, "second", *self.drive(image, form="qcow2"), "-loadvm", "then")
+        def goes_on():  # what a paused VM gives back is written out, qcow2's tables, too
+            self.does("pause", "vm")
+            count = self.count_in(image)
+            self.assert_free(image)
+            self.does("resume", "vm")
+            return count > then
+        wait_for("the guest does not go on", goes_on)
+        self.stop(vm)
+        vm = self.running("vm", *self.drive(image, form="qcow2"), "-loadvm", "then")
+        self.assert_held(image)
+        self.assertEqual(vm.status()["pinned"], [])
 
 
 class InPlace(Options, InPlaceTest):
