@@ -159,8 +159,8 @@ static bool decide_verified(const struct preparation *p)
 
 	if (p->options.start != START_DEFAULT)
 		return p->options.start == START_VERIFIED;
-	if (line->preconfig)
-		return false;
+	if (line->preconfig) /* else there is no telling when the guest comes to run */
+		return true;
 	for (i = 0; i < p->disks.notes.n; i++) {
 		if (note_hides_files(&p->disks.notes.items[i]))
 			return true;

@@ -13,6 +13,7 @@
 #include "launcher/vm/graph.h"
 #include "launcher/vm/loss.h"
 #include "launcher/vm/monitor.h"
+#include "launcher/vm/preconfig.h"
 #include "launcher/vm/refusal.h"
 #include "launcher/vm/unborn.h"
 
@@ -178,7 +179,7 @@ static bool has_not_run(const struct vm *vm, const char *status)
 
 static void note_not_run(struct vm *vm)
 {
-	if (vm->plan->preconfig) {
+	if (vm->plan->preconfig && vm->unchecked) {
 		vm_set_cause(vm, CAUSE_USER, "it was started with --preconfig");
 		vm_set_text(&vm->state.remedy,
 			"'x-exit-preconfig', said to a QMP monitor of its own, goes on");
@@ -199,11 +200,13 @@ static void on_boot_status(void *data, const struct qmp_reply *reply)
 	vm_set_run_state(vm, status);
 	if (json_is_true(json_object_get(reply->value, "running"))) {
 		vm_post(vm, SUP_EV_BOOT_RUNNING);
-	} else if (vm->plan->verified && !vm->stay) {
+	} else if (vm->plan->verified && !vm->stay && !vm->unchecked) {
 		vm_post(vm, SUP_EV_BOOT_RUN);
 	} else if (has_not_run(vm, status)) {
 		note_not_run(vm);
 		vm_post(vm, SUP_EV_BOOT_STAY);
+		if (vm->plan->preconfig && vm->unchecked)
+			preconfig_await(vm);
 	} else {
 		vm_post(vm, SUP_EV_BOOT_STOPPED);
 	}

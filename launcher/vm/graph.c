@@ -200,10 +200,15 @@ static void ask_again(struct check *check)
 	ask(check);
 }
 
-/* A guest that runs already is not stopped for a question that QEMU does not answer. */
+/*
+ * A guest that runs already is not stopped for a question that QEMU does not answer.
+ * With --preconfig QEMU is asked once more before the guest runs.
+ */
 static bool may_do_without(const struct vm *vm)
 {
-	return vm->sup == SUP_BOOTING && !vm->plan->verified && !vm->plan->options->require_locks;
+	if (vm->sup != SUP_BOOTING)
+		return false;
+	return vm->plan->verified ? vm->plan->preconfig : !vm->plan->options->require_locks;
 }
 
 static void on_nodes(void *data, const struct qmp_reply *reply)

@@ -130,7 +130,7 @@ static void on_new_checked(struct vm *vm, int result, const char *words)
 	bool in_use = result == LOCK_BUSY || result == -EBUSY;
 
 	if (result == 0) {
-		vm->unchecked = false;
+		vm->unchecked = vm->awaits_machine;
 		if (vm->sup == SUP_CHECKING) {
 			vm_set_text(&vm->state.held_because, NULL);
 			vm_post(vm, SUP_EV_ACQUIRED);

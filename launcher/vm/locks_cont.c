@@ -121,7 +121,7 @@ static void on_new_checked(struct vm *vm, int result, const char *words)
 		new_failed(vm, result, words);
 		return;
 	}
-	vm->unchecked = false;
+	vm->unchecked = vm->awaits_machine; /* no machine yet: what it has open is not all */
 	cont_or_ask_nodes(vm);
 }
 

@@ -29,7 +29,9 @@ void unborn_watch(struct vm *vm)
 /* By the user's -S or 'stop', or for a migration: somebody else may let it run then. */
 static bool is_users_to_start(const struct vm *vm)
 {
-	return vm->stay || vm->plan->incoming || vm->plan->preconfig;
+	bool stays = vm->stay || vm->plan->user_stopped;
+
+	return vm->plan->incoming || (stays && !vm->unchecked);
 }
 
 static bool is_starting(enum supervisor_state state)

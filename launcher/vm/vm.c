@@ -17,6 +17,7 @@
 #include "launcher/vm/freeze.h"
 #include "launcher/vm/locks.h"
 #include "launcher/vm/monitor.h"
+#include "launcher/vm/preconfig.h"
 #include "launcher/vm/starter.h"
 #include "launcher/vm/unborn.h"
 
@@ -116,6 +117,8 @@ static void vm_tell(struct vm *vm, enum supervisor_state before)
 		vm->state.deactivating = vm->state.deactivated = false;
 		uv_timer_stop(&vm->release_timer);
 		uv_timer_start(&vm->tidy_timer, on_quiet, QUIET_MS, 0);
+		if (vm->plan->preconfig && vm->unchecked)
+			preconfig_passed(vm);
 	}
 	settle(vm);
 	unborn_settle(vm);

@@ -105,12 +105,14 @@ struct vm {
 	struct qmp_client *monitor; /* NULL: not connected */
 	bool monitor_ready;
 	bool shutdown_seen;
-	bool unchecked;       /* QEMU's block graph is to be compared when the locks are held */
-	bool retry_release;   /* the locks stay for a job or an export, which may end */
-	uv_timer_t patience;  /* a QEMU without a monitor is expected to die */
-	uint64_t drain_token; /* of the drain that counts */
-	bool release_asked;   /* by a user: --release-after does not hold it back */
-	bool stay;            /* the guest shall wait: -S, or a 'stop' before it ran */
+	bool awaits_machine;     /* --preconfig: not known to have been let go on (preconfig.h) */
+	uv_timer_t machine_look; /* has somebody? */
+	bool unchecked;          /* QEMU's block graph is to be compared when the locks are held */
+	bool retry_release;      /* the locks stay for a job or an export, which may end */
+	uv_timer_t patience;     /* a QEMU without a monitor is expected to die */
+	uint64_t drain_token;    /* of the drain that counts */
+	bool release_asked;      /* by a user: --release-after does not hold it back */
+	bool stay;               /* the guest shall wait: -S, or a 'stop' before it ran */
 	uv_timer_t release_timer;
 
 	struct qmp_server *server;

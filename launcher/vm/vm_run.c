@@ -152,6 +152,7 @@ static int vm_start(struct vm *vm, struct error *err)
 	uv_timer_init(&vm->loop, &vm->lock_deadline);
 	uv_timer_init(&vm->loop, &vm->freeze_look);
 	loss_init(vm);
+	uv_timer_init(&vm->loop, &vm->machine_look);
 	service_start(vm, vm->plan->notify);
 	uv_unref((uv_handle_t *)&vm->tidy_timer);
 	vm->release_timer.data = vm->last_io_timer.data = vm->patience.data = vm;
@@ -194,7 +195,8 @@ int vm_run(const struct vm_plan *plan, struct rundir *rundir)
 		.starter = plan->starter,
 		.lost_fd = -1,
 		.stay = plan->user_stopped,
-		.unchecked = plan->incoming,
+		.unchecked = plan->incoming || plan->preconfig,
+		.awaits_machine = plan->preconfig,
 	};
 	process_hide();          /* the guard would be a QEMU's of the same user for the asking */
 	mallopt(M_ARENA_MAX, 1); /* the lock thread needs no arena of its own */

@@ -126,12 +126,53 @@ class Options:
                 self.assert_says("preconfig", vm.status()["cause_detail"])
                 self.assert_says("x-exit-preconfig", vm.status()["remedy"])
                 qmp.command("x-exit-preconfig")
-                self.assertEqual(qmp.status(), status)
+                wait_for("it is not so as without us", lambda qmp=qmp, status=status: qmp.status() == status)
                 vm.wait_state(run=status, lock="held")
+                wait_for("it is still waited for", lambda vm=vm: "preconfig" not in vm.status().get("cause_detail", ""))
+                self.assertEqual(qmp.status(), status)
                 self.does("resume", "vm")
                 self.wait_writing(disk)
                 self.stop(vm)
                 path.unlink(missing_ok=True)
+
+    def preconfigured(self, disk, *options):
+        """The user gives his VM another disk before there is a machine, and lets it go on."""
+        boot = self.guest("writer", writer="me")
+        path, monitor = self.user_qmp()
+        vm = self.start("vm", *self.drive(boot), "-preconfig", *monitor, options=options)
+        vm.wait_state(run="prelaunch", lock="held")
+        qmp = self.qmp(path)
+        qmp.command("blockdev-add", driver="file", node_name="more", filename=str(disk), locking="off")
+        self.assertEqual(self.counter(boot)[1], 0)
+        qmp.command("x-exit-preconfig")
+        return vm, boot, qmp
+
+    def test_preconfig_locks_what_has_come_meanwhile_before_the_guest_runs(self):
+        disk = self.disk("more.raw")
+        vm, boot, _ = self.preconfigured(disk)
+        vm.wait_state(run="running", lock="held")
+        self.wait_writing(boot)
+        self.assert_held(disk)
+        self.assertTrue(procfs.fd_locks(vm.qemu, disk), "it is to be planted in QEMU")
+
+    def test_preconfig_freezes_what_has_somebodys_disk_open_before_the_guest_runs(self):
+        disk = self.disk("more.raw")
+        with locks.Held(disk):
+            vm, boot, _ = self.preconfigured(disk)
+            vm.wait_state(lock="lost")
+            self.assert_says(f"{disk} is in use", vm.status()["cause_detail"])
+            self.assertTrue(vm.status()["frozen"])
+        self.assertEqual(self.counter(boot)[1], 0, "the guest has run")
+        self.does("stop", "vm")
+        vm.wait_gone()
+
+    def test_preconfig_direct_freezes_a_guest_that_runs(self):
+        disk = self.disk("more.raw")
+        with locks.Held(disk):
+            vm, _, _ = self.preconfigured(disk, "--start", "direct")
+            vm.wait_state(lock="lost")
+        self.does("stop", "vm")
+        vm.wait_gone()
 
     # --- when it stops, and what ends it ---
 
