@@ -25,8 +25,9 @@ static const char *const plain_drivers[] = { "raw", "file", "host_device", "host
 
 bool block_nodes_is_file(json_t *node)
 {
-	/* drivers that have a file or a device of this host open */
-	static const char *const drivers[] = { "file", "host_device", "host_cdrom", NULL };
+	/* drivers that have a file or a device of this host open; io_uring is libblkio's */
+	static const char *const drivers[] = { "file", "host_device", "host_cdrom", "io_uring",
+		NULL };
 	const char *driver = json_string_value(json_object_get(node, "drv"));
 
 	return driver && is_one_of(driver, drivers);

@@ -134,6 +134,14 @@ static void a_file_that_nobody_has_locked_is_missing(void **state)
 	assert_int_equal(problems.n, 0);
 }
 
+static void a_file_of_libblkios_is_missing_too(void **state)
+{
+	(void)state;
+	look(one_node("io_uring", disk), true);
+	assert_int_equal(missing.n, 1);
+	assert_string_equal(missing.items[0].path, disk);
+}
+
 static void a_file_that_is_locked_is_not(void **state)
 {
 	(void)state;
@@ -438,6 +446,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_file_that_nobody_has_locked_is_missing),
+		TEST(a_file_of_libblkios_is_missing_too),
 		TEST(a_file_that_is_locked_is_not),
 		TEST(a_lock_for_reading_does_not_do_for_a_writer),
 		TEST(readers_count_only_where_they_are_asked_for),
