@@ -17,6 +17,9 @@
 #include "launcher/vm/refusal.h"
 #include "launcher/vm/unborn.h"
 
+/* Each by a new connection; a guest that waits for it is not kept waiting for ever. */
+#define CHECKS_MAX 5
+
 /* A start that cannot go on: what to say and what to leave with. */
 static void note_refusal(struct vm *vm, int status, const struct error *err)
 {
@@ -264,7 +267,14 @@ static void on_checked_running(struct vm *vm, int result, const char *words)
 
 void boot_check(struct vm *vm)
 {
-	if (vm->plan->incoming) {
+	struct error err = { 0 };
+
+	if (vm->plan->verified && ++vm->boot_checks > CHECKS_MAX) {
+		error_set(&err, 0,
+			"the connection to QEMU's monitor breaks each time that QEMU is asked "
+			"what it has open");
+		boot_fail(vm, &err);
+	} else if (vm->plan->incoming) {
 		vm_set_cause(vm, CAUSE_MIGRATION, "it waits for a migration");
 		vm_set_text(&vm->state.remedy,
 			"'vmlatch resume' lets it run, once the migration has come");

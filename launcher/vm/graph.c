@@ -224,6 +224,10 @@ static void on_nodes(void *data, const struct qmp_reply *reply)
 		check_end(check, reply->result < 0 ? reply->result : -EIO, reply->words);
 		return;
 	}
+	if (reply->result == 0 && !json_is_array(reply->value)) {
+		check_end(check, -EPROTO, "QEMU's answer about its block graph is not understood");
+		return;
+	}
 	if (reply->result > 0 && !check->again)
 		log_info("QEMU does not tell its block graph, its descriptors must do: %s",
 			reply->words);

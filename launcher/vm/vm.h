@@ -82,6 +82,7 @@ struct vm {
 	uint64_t lock_token;      /* of the save that counts; an older one is passed over */
 
 	struct spawn child;
+	unsigned boot_checks;
 	bool admitted; /* it may have become QEMU */
 	int starter;   /* as in the plan, until it is told */
 	bool settled;  /* in place: nothing of the user's is held any more */

@@ -101,6 +101,22 @@ class Refusal(FakeTest):
         self.assertNotIn("cont", vm.fake.commands())
         self.assert_free(path)
 
+    def test_of_an_answer_that_is_no_graph_keeps_the_guest_from_running(self):
+        for answer in ("17", "null", '{"file": "x"}'):
+            with self.subTest(answer):
+                said = self.refused(65, "vm", *self.drive(self.disk("disk.raw")),
+                                    script=[f"on query-named-block-nodes reply {answer}"])
+                self.assert_says("about its block graph is not understood", said)
+                self.assertNotIn("cont", self.vms[-1].fake.commands())
+
+    def test_of_a_monitor_that_breaks_each_time_ends_what_nobody_could_let_run(self):
+        path = self.disk("disk.raw")
+        said = self.refused(71, "vm", *self.drive(path),
+                            script=["on query-named-block-nodes raw no json\\r\\n"])
+        self.assert_says("monitor breaks each time", said)
+        self.assertNotIn("cont", self.vms[-1].fake.commands())
+        self.assert_free(path)
+
     def test_of_an_image_in_the_graph_that_another_vm_holds_is_75(self):
         first = self.one_disk("first")
         with open(first.disk, "r+b") as held:
