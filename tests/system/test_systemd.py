@@ -221,6 +221,13 @@ class Stop(SystemdTest):
         self.assertEqual(service.show("ActiveState", "Result"), ["inactive", "success"])
         self.assert_says("web1: stopped by quit", service.journal())
 
+    def test_of_a_name_that_looks_like_an_option(self):
+        service = self.service("-web1")
+        stop = re.search(r"^ExecStop=(.*)$", UNIT.read_text(encoding="utf-8"), re.MULTILINE).group(1)
+        service.configure("ExecStop=", f"ExecStop={stop.replace(' 90 ', ' 0.5 ')}").start().stop()
+        self.assertEqual(service.show("ActiveState", "Result"), ["inactive", "success"])
+        self.assert_says("-web1: stopped by quit", service.journal())
+
     def test_of_a_paused_vm_does_not_wait_for_its_guest(self):
         service = self.started("web1")
         self.does("pause", "web1")
@@ -282,6 +289,15 @@ class Crash(SystemdTest):
 
 
 class Unit(SystemdTest):
+    def test_gives_up_a_qemu_that_never_gets_far(self):
+        text = UNIT.read_text(encoding="utf-8")
+        interval, burst, pause = (int(re.search(rf"^{key}=(\d+)$", text, re.MULTILINE).group(1))
+                                  for key in ("StartLimitIntervalSec", "StartLimitBurst", "RestartSec"))
+        self.assertLess(burst * (pause + 1), interval, "with a second for each start")
+        service = self.service("web1", "halt", "-no-such-option").configure(FAST)
+        run("systemctl", "start", service.unit, check=False)
+        service.wait(ActiveState="failed", Result="exit-code", ExecMainStatus=1, NRestarts=burst)
+
     def test_has_nothing_that_systemd_does_not_understand(self):
         done = run("systemd-analyze", "verify", "--man=no", "vmlatch@web1.service", check=False)
         self.assertEqual((done.returncode, done.stdout + done.stderr), (0, ""))
