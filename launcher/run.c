@@ -44,6 +44,16 @@ static void find_service_manager(const struct preparation *preparation, struct n
 		log_warning("nobody is told when it is ready: %s", err.text);
 }
 
+int run_refuse(int code, const struct error *err)
+{
+	_cleanup_(notify_close) struct notify notify = NOTIFY_INIT;
+	struct error ignored = { 0 };
+
+	if (notify_take(&notify, &ignored) == 0)
+		notify_refusal(&notify, err->text);
+	return exit_failure(code, err);
+}
+
 /* What can fail before there is a VM. */
 static int get_ready(struct preparation *preparation, struct rundir *rundir, struct error *err)
 {
@@ -72,7 +82,7 @@ static int run(struct preparation *preparation, const char *binary)
 	find_service_manager(preparation, &notify);
 	ret = get_ready(preparation, &rundir, &err);
 	if (ret < 0) {
-		notify_say(&notify, err.text);
+		notify_refusal(&notify, err.text);
 		return exit_failure(ret, &err);
 	}
 	say_notices(preparation);

@@ -4,6 +4,13 @@
 #include "launcher/prepare.h"
 
 /*
+ * What could not be prepared: said on stderr, and to the service manager.
+ *
+ * Returns the exit status.
+ */
+int run_refuse(int code, const struct error *err);
+
+/*
  * Run what was prepared, from the claim of its name on.
  *
  * @binary	QEMU's path

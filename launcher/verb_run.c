@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/cleanup.h"
 #include "launcher/binary.h"
-#include "launcher/exit_status.h"
 #include "launcher/prepare.h"
 #include "launcher/run.h"
 #include "launcher/verbs.h"
@@ -15,12 +14,12 @@ int verb_run(char **argv)
 
 	ret = prepare(argv, 0, &preparation, &err);
 	if (ret < 0)
-		return exit_failure(ret, &err);
+		return run_refuse(ret, &err);
 	found = binary_find(preparation.options.qemu_argv[0], &binary, &err);
 	/* "-version" and the like: nothing to lock, nobody needs us */
 	if (found == 0 && ret == PREPARE_NO_VM)
 		found = binary_become(binary, preparation.options.qemu_argv, &err);
 	if (found < 0)
-		return exit_failure(found, &err);
+		return run_refuse(found, &err);
 	run_prepared(&preparation, binary);
 }

@@ -11,7 +11,7 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 
-#define SENTENCE_SHOWN 4096
+#define SENTENCE_SHOWN (NOTIFY_MAX / 2)
 
 int notify_open(struct notify *notify, const char *name, struct error *err)
 {
@@ -64,12 +64,12 @@ int notify_send(const struct notify *notify, const char *lines)
 	return 0;
 }
 
-void notify_say(const struct notify *notify, const char *sentence)
+void notify_refusal(const struct notify *notify, const char *sentence)
 {
 	char shown[SENTENCE_SHOWN];
-	char line[SENTENCE_SHOWN + 16];
+	char line[SENTENCE_SHOWN + 32];
 
 	str_printable(sentence, shown, sizeof(shown));
-	snprintf(line, sizeof(line), "STATUS=%s\n", shown);
+	snprintf(line, sizeof(line), "STATUS=not started: %s\n", shown);
 	notify_send(notify, line);
 }

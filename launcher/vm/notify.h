@@ -6,6 +6,9 @@
 
 #include "base/error.h"
 
+/* systemd passes over a longer datagram, and with it the READY=1 in there (core/manager.c: 252). */
+#define NOTIFY_MAX 4096
+
 /*
  * The service manager's notification socket: datagrams of VARIABLE=VALUE lines to
  * what NOTIFY_SOCKET names, as sd_notify(3) has it. Nothing here blocks.
@@ -39,5 +42,8 @@ int notify_take(struct notify *notify, struct error *err);
 /* 0 (also if nobody wants to know) or -errno; -EAGAIN: its queue is full, try again. */
 int notify_send(const struct notify *notify, const char *lines);
 
-/* STATUS= alone, made one line; what cannot be delivered is passed over. */
-void notify_say(const struct notify *notify, const char *sentence);
+/*
+ * STATUS= alone, for a VM that was not started: why, made one line. What cannot be
+ * delivered is passed over.
+ */
+void notify_refusal(const struct notify *notify, const char *sentence);

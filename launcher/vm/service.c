@@ -15,7 +15,8 @@
 /* What a start may take behind --wait: as much as systemd gives by default. */
 #define START_MS 90000
 
-#define TEXT_SHOWN 4096
+/* There are four at most, and words around them. */
+#define TEXT_SHOWN (NOTIFY_MAX / 5)
 
 bool service_is_ready(const struct service_view *view)
 {

@@ -203,7 +203,7 @@ int vm_run(const struct vm_plan *plan, struct rundir *rundir)
 	ret = vm_start(vm, &err);
 	if (ret < 0) {
 		log_error("%s", err.text);
-		notify_say(plan->notify, err.text);
+		notify_refusal(plan->notify, err.text);
 		ending_remove_files(vm);
 		if (vm->child.socket >= 0)
 			spawn_dismiss(vm->child.socket, exit_status(ret, &err));

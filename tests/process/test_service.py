@@ -130,7 +130,8 @@ class Told(ServiceTest):
         vm = self.one_disk()
         self.manager.wait("READY=1")
         self.refused(75, "vm", *self.drive(self.disk("other.raw")))
-        self.assertEqual(self.manager.statuses()[-1], f"VM 'vm' is already running (supervisor pid {vm.pid})")
+        self.assertEqual(self.manager.statuses()[-1],
+                         f"not started: VM 'vm' is already running (supervisor pid {vm.pid})")
 
     def test_a_crash_of_qemu_is_told(self):
         vm = self.one_disk()

@@ -172,6 +172,7 @@ class Start(SystemdTest):
         self.assertNotEqual(run("systemctl", "start", service.unit, check=False).returncode, 0)
         service.wait(ActiveState="failed", ExecMainStatus=66, NRestarts=0)
         self.assert_says("no QEMU was given, and there is no /etc/vmlatch/vm/web1.args", service.journal())
+        self.assertRegex(service.show("StatusText")[0], "^not started: no QEMU was given, and there is no ")
 
     def test_in_place_names_qemu_as_the_main_process(self):
         service = self.service("web1", options="in-place = yes\n").configure("NotifyAccess=all").start()

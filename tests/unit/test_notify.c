@@ -152,7 +152,7 @@ static void without_a_manager_there_is_nothing_to_do(void **state)
 	assert_int_equal(notify_take(&notify, &err), 0);
 	assert_int_equal(notify.fd, -1);
 	assert_int_equal(notify_send(&notify, "READY=1\n"), 0);
-	notify_say(&notify, "nothing");
+	notify_refusal(&notify, "nothing");
 }
 
 /* It may hang for good: nobody waits for it. */
@@ -176,8 +176,8 @@ static void a_sentence_is_one_line(void **state)
 
 	(void)state;
 	told_begin(&told);
-	notify_say(&told.notify, "a\nREADY=1\n\xff");
-	expect_heard(told.manager, "STATUS=a\\x0aREADY=1\\x0a\\xff\n");
+	notify_refusal(&told.notify, "a\nREADY=1\n\xff");
+	expect_heard(told.manager, "STATUS=not started: a\\x0aREADY=1\\x0a\\xff\n");
 }
 
 static void ready_is_what_runs_or_may_run_under_its_locks(void **state)
@@ -261,6 +261,32 @@ static void how_a_vm_is_stands_in_one_line(void **state)
 	}
 }
 
+/* systemd would pass over all of it. */
+static void what_is_told_fits_into_one_datagram(void **state)
+{
+	static char text[4 * NOTIFY_MAX];
+	struct vm_state vm = {
+		.run_state = text,
+		.lock_state = VM_LOCK_HELD,
+		.cause = CAUSE_IO_ERROR,
+		.cause_detail = text,
+		.held_because = text,
+		.remedy = text,
+	};
+	const struct service_view view = { .sup = SUP_PAUSED, .state = &vm };
+	_cleanup_(told_finish) struct told told = TOLD_INIT;
+	_cleanup_(str_finish) struct str described = { 0 };
+	char heard[2 * NOTIFY_MAX];
+
+	(void)state;
+	memset(text, '\n', sizeof(text) - 1); /* each becomes four */
+	service_describe(&view, &described);
+	assert_in_range(described.len, 1024, NOTIFY_MAX - 256);
+	told_begin(&told);
+	notify_refusal(&told.notify, text);
+	assert_in_range(recv(told.manager, heard, sizeof(heard), 0), 1024, NOTIFY_MAX - 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -273,6 +299,7 @@ int main(void)
 		cmocka_unit_test(a_sentence_is_one_line),
 		cmocka_unit_test(ready_is_what_runs_or_may_run_under_its_locks),
 		cmocka_unit_test(how_a_vm_is_stands_in_one_line),
+		cmocka_unit_test(what_is_told_fits_into_one_datagram),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
