@@ -41,6 +41,19 @@ void notify_close(struct notify *notify)
 	closep(&notify->fd);
 }
 
+/* Twice in the time that it gives us, as sd_watchdog_enabled(3) has it. 0: it gives us none. */
+static uint64_t find_beat(void)
+{
+	const char *usec = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
+	uint64_t time, whose;
+
+	if (!usec || str_to_u64(usec, &time) < 0 || !time)
+		return 0;
+	if (pid && (str_to_u64(pid, &whose) < 0 || whose != (uint64_t)getpid()))
+		return 0;
+	return time / 2000 + 1;
+}
+
 int notify_take(struct notify *notify, struct error *err)
 {
 	static const char *const ours[] = { "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID" };
@@ -48,6 +61,8 @@ int notify_take(struct notify *notify, struct error *err)
 	int ret = name && *name ? notify_open(notify, name, err) : 0;
 	size_t i;
 
+	if (name && *name && ret == 0)
+		notify->beat_ms = find_beat();
 	for (i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
 		unsetenv(ours[i]);
 	return ret;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <stdint.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -17,6 +18,7 @@ struct notify {
 	int fd; /* -1: nobody wants to know */
 	struct sockaddr_un address;
 	socklen_t size;
+	uint64_t beat_ms; /* how often WATCHDOG=1 is due; 0: never */
 };
 #define NOTIFY_INIT      \
 	{                \

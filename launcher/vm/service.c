@@ -84,11 +84,26 @@ static void on_again(uv_timer_t *timer)
 	service_tell(timer->data);
 }
 
+/* From the loop, so that it stops if that hangs. One that is not delivered is followed by the next.
+ */
+static void on_beat(uv_timer_t *timer)
+{
+	const struct vm *vm = timer->data;
+
+	notify_send(vm->service.notify, "WATCHDOG=1\n");
+}
+
 void service_start(struct vm *vm, const struct notify *notify)
 {
-	vm->service.notify = notify;
-	uv_timer_init(&vm->loop, &vm->service.again);
-	vm->service.again.data = vm;
+	struct service *service = &vm->service;
+
+	service->notify = notify;
+	uv_timer_init(&vm->loop, &service->again);
+	uv_timer_init(&vm->loop, &service->beat);
+	uv_unref((uv_handle_t *)&service->beat);
+	service->again.data = service->beat.data = vm;
+	if (notify && notify->beat_ms)
+		uv_timer_start(&service->beat, on_beat, notify->beat_ms, notify->beat_ms);
 }
 
 /* What a moment of the VM has to say; the flags tell which of it was not said yet. */

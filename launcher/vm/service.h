@@ -12,7 +12,8 @@
 /*
  * What the service manager is told of a VM: that it is ready, that it stops, and in
  * words how it is. Each is told once, when it has become true; what could not be
- * delivered because the manager is busy is told a moment later, as it is then.
+ * delivered because the manager is busy is told a moment later, as it is then. And, if
+ * it wants that (WatchdogSec=), that the supervisor is alive.
  */
 
 struct vm;
@@ -22,7 +23,7 @@ struct service {
 	bool ready, stopping; /* has been told */
 	char *status;         /* likewise */
 	bool complained;
-	uv_timer_t again;
+	uv_timer_t again, beat;
 };
 
 /* What it depends on. */

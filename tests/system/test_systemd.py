@@ -194,6 +194,12 @@ class Running(SystemdTest):
         self.assert_says("vmlatch: web1: its locks stay until QEMU's end", notices)
         self.assertEqual(service.journal("--priority=err"), "")
 
+    def test_feeds_a_watchdog(self):
+        service = self.service("web1").configure("WatchdogSec=6").start()
+        fed = service.show("WatchdogTimestampMonotonic")
+        wait_for("it is not fed", lambda: service.show("WatchdogTimestampMonotonic") != fed)
+        self.assertEqual(service.show("ActiveState", "NRestarts"), ["active", "0"])
+
     def test_vms_are_each_by_itself(self):
         web1, web2 = self.started("web1"), self.started("web2")
         self.assertNotEqual(web1.qemu, web2.qemu)

@@ -142,6 +142,38 @@ static void the_environment_is_cleared_of_it(void **state)
 	assert_null(getenv("NOTIFY_SOCKET"));
 }
 
+/* Whom it is said to, and in which time, to how often it is due. */
+static void a_watchdog_is_fed_twice_in_its_time(void **state)
+{
+	char self[16];
+	const struct {
+		const char *usec, *pid;
+		uint64_t beat_ms;
+	} rows[] = {
+		{ "3000000", self, 1501 },
+		{ "3000000", NULL, 1501 },
+		{ "1", self, 1 },
+		{ "3000000", "1", 0 },
+		{ "0", self, 0 },
+		{ "3s", self, 0 },
+	};
+	struct error err = { 0 };
+	size_t i;
+
+	(void)state;
+	snprintf(self, sizeof(self), "%d", getpid());
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		_cleanup_(notify_close) struct notify notify = NOTIFY_INIT;
+
+		setenv("NOTIFY_SOCKET", "/run/nobody", 1);
+		setenv("WATCHDOG_USEC", rows[i].usec, 1);
+		if (rows[i].pid)
+			setenv("WATCHDOG_PID", rows[i].pid, 1);
+		assert_int_equal(notify_take(&notify, &err), 0);
+		assert_int_equal(notify.beat_ms, rows[i].beat_ms);
+	}
+}
+
 static void without_a_manager_there_is_nothing_to_do(void **state)
 {
 	struct notify notify = NOTIFY_INIT;
@@ -294,6 +326,7 @@ int main(void)
 		cmocka_unit_test(an_abstract_name_is_told),
 		cmocka_unit_test(what_is_no_address_is_refused_with_a_sentence),
 		cmocka_unit_test(the_environment_is_cleared_of_it),
+		cmocka_unit_test(a_watchdog_is_fed_twice_in_its_time),
 		cmocka_unit_test(without_a_manager_there_is_nothing_to_do),
 		cmocka_unit_test(a_manager_that_reads_nothing_is_not_waited_for),
 		cmocka_unit_test(a_sentence_is_one_line),
