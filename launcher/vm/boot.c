@@ -76,6 +76,8 @@ static void refused(struct vm *vm, struct spawn_report *report)
 		if (!report->error.status)
 			error_prefix(&report->error, 0, "%s", stage_name(report->stage));
 		note_refusal(vm, exit_status(report->outcome, &report->error), &report->error);
+		if (report->outcome == -EACCES)
+			refusal_name_user(vm, &vm->way_out);
 	}
 	vm_post(vm, SUP_EV_CHILD_REFUSED);
 }

@@ -90,6 +90,16 @@ void refusal_way_out(const struct vm *vm, const struct lock_conflict *conflict, 
 		who_hint(vm->plan->options, conflict, ret);
 }
 
+/* Who starts it may be root, who is denied nothing. */
+void refusal_name_user(const struct vm *vm, struct error *ret)
+{
+	const struct options *options = vm->plan->options;
+
+	if (vm->plan->credentials->change && options->user)
+		error_set(ret, 0, "Images are opened with the rights of the user '%s' (--user).",
+			options->user);
+}
+
 void refusal_note(
 	struct vm *vm, int outcome, struct lock_conflict *conflict, const struct error *err)
 {

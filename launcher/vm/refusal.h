@@ -16,6 +16,9 @@ void refusal_sentence(
 /* What the reader can do about it now. @conflict: as refusal_sentence() has left it. */
 void refusal_way_out(const struct vm *vm, const struct lock_conflict *conflict, struct error *ret);
 
+/* Whose rights were not enough, if they are not the caller's own. */
+void refusal_name_user(const struct vm *vm, struct error *ret);
+
 /*
  * The locks could not be taken again: note it for who asked (vm->refusal), as
  * the pause's cause, and in the log.

@@ -166,6 +166,15 @@ class Start(SystemdTest):
         self.assertEqual(errors.count("is in use by"), 1, "it was tried once")
         self.assertEqual(web1.show("ActiveState"), ["active"])
 
+    def test_of_a_disk_that_qemus_user_may_not_open_names_him(self):
+        service = self.service("web1").configure(FAST)
+        os.chown(service.disk, 0, 0)
+        service.disk.chmod(0o600)
+        self.assertNotEqual(run("systemctl", "start", service.unit, check=False).returncode, 0)
+        service.wait(ActiveState="failed", ExecMainStatus=77, NRestarts=0)
+        self.assert_says(f"open {service.disk}.*: Permission denied", service.journal("--priority=err"))
+        self.assert_says("with the rights of the user 'vmlatch'", service.journal("--priority=err"))
+
     def test_of_a_vm_without_its_file_fails_with_66(self):
         service = self.service("web1").configure(FAST)
         (ETC / "web1.args").unlink()
