@@ -17,6 +17,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/str.h"
 
 int pidfd_open_cloexec(pid_t pid)
 {
@@ -83,15 +84,40 @@ bool process_is_stopped(pid_t pid)
 	return stat_read(pid, &stat) == 0 && (stat.state == 'T' || stat.state == 't');
 }
 
+/* The file's text has "KEY:\tVALUE" in each line. */
+static int status_read(pid_t pid, char **ret)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	return file_read_at(AT_FDCWD, path, 0, 65536, ret, NULL);
+}
+
+int process_of_thread(pid_t thread, struct process_thread *ret)
+{
+	static const char group[] = "\nTgid:\t", name[] = "Name:\t";
+	_cleanup_(freep) char *text = NULL;
+	int code = status_read(thread, &text);
+	const char *at;
+
+	if (code < 0)
+		return code;
+	at = strstr(text, group);
+	if (!at || !str_starts(text, name))
+		return -EINVAL;
+	ret->process = atoi(at + sizeof(group) - 1);
+	text[strcspn(text, "\n")] = '\0';
+	str_printable(text + sizeof(name) - 1, ret->name, sizeof(ret->name));
+	return 0;
+}
+
 bool process_awaits_signal(pid_t pid, int signal)
 {
 	static const char key[] = "\nShdPnd:\t";
 	_cleanup_(freep) char *text = NULL;
 	const char *at;
-	char path[64];
 
-	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	if (file_read_at(AT_FDCWD, path, 0, 65536, &text, NULL) < 0)
+	if (status_read(pid, &text) < 0)
 		return false;
 	at = strstr(text, key);
 	return at && strtoull(at + sizeof(key) - 1, NULL, 16) & UINT64_C(1) << (signal - 1);

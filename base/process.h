@@ -25,6 +25,14 @@ int process_is_alive(pid_t pid, uint64_t start_time);
 /* Does it stand still, by SIGSTOP or the like, or in a debugger? (State T or t.) */
 bool process_is_stopped(pid_t pid);
 
+/* Whose thread it is, and what that calls itself (cut, and printable). 0 or -errno. */
+#define PROCESS_NAME_SIZE 64
+struct process_thread {
+	pid_t process;
+	char name[PROCESS_NAME_SIZE];
+};
+int process_of_thread(pid_t thread, struct process_thread *ret);
+
 /* Has it been sent a signal that none of its threads could take yet? */
 bool process_awaits_signal(pid_t pid, int signal);
 

@@ -4,6 +4,7 @@
 
 #include "launcher/check_finding.h"
 #include "launcher/check_privileges.h"
+#include "launcher/check_sandbox.h"
 #include "launcher/json_text.h"
 #include "launcher/vm_holder.h"
 
@@ -89,6 +90,10 @@ static json_t *argv_to_json(const struct preparation *p)
 	json_array_append_new(array, shown(*arg++));
 	if (p->plan.verified || p->plan.incoming)
 		json_array_append_new(array, json_string("-S"));
+	if (p->sandbox.qemus_own) {
+		json_array_append_new(array, json_string("-sandbox"));
+		json_array_append_new(array, json_string(p->sandbox.qemus_own));
+	}
 	json_array_append_new(array, json_string("-readconfig"));
 	json_array_append_new(array, json_string("/dev/fd/N"));
 	for (; *arg; arg++)
@@ -122,6 +127,7 @@ void check_print_json(const struct check_findings *findings)
 	if (!object)
 		return;
 	json_object_set_new(object, "privileges", check_privileges_to_json(p));
+	json_object_set_new(object, "sandbox", check_sandbox_to_json(p));
 	json_dumpf(object, stdout, JSON_INDENT(2));
 	printf("\n");
 	json_decref(object);

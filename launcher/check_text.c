@@ -5,6 +5,7 @@
 
 #include "launcher/check_finding.h"
 #include "launcher/check_privileges.h"
+#include "launcher/check_sandbox.h"
 #include "locking/lock_conflict.h"
 
 #define SHOWN 4096
@@ -31,6 +32,8 @@ static void print_argv(const struct preparation *p)
 	print_argument(*arg++);
 	if (p->plan.verified || p->plan.incoming)
 		print_argument("-S");
+	if (p->sandbox.qemus_own)
+		printf(" -sandbox %s", p->sandbox.qemus_own);
 	printf(" -readconfig /dev/fd/N");
 	for (; *arg; arg++)
 		print_argument(*arg);
@@ -180,5 +183,6 @@ void check_print_text(const struct check_findings *findings)
 	print_releasing(p);
 	print_start(p);
 	check_print_privileges(p);
+	check_print_sandbox(p);
 	print_argv(p);
 }

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "launcher/option_table.h"
 #include "launcher/vm/privileges.h"
+#include "launcher/vm/sandbox_stage.h"
 
 /*
  * The options of 'run' and 'check', from the command line, the config files and
@@ -55,6 +56,7 @@ struct options {
 	struct privileges_rlimit limits[PRIVILEGES_N_LIMITS];
 	int umask; /* -1: not given */
 	enum option_on_supervisor_death on_supervisor_death;
+	enum option_sandbox sandbox;
 	bool in_place;
 	char *qemu; /* absolute; a drop-in's QEMU, or the directory that it is in */
 	char *qmp;  /* absolute */

@@ -15,6 +15,7 @@
 #include "launcher/lease_resource.h"
 #include "launcher/libvirt.h"
 #include "launcher/prepare_privileges.h"
+#include "launcher/prepare_sandbox.h"
 #include "locking/lock_manager.h"
 
 void preparation_finish(struct preparation *preparation)
@@ -262,6 +263,8 @@ static int prepare_with_options(struct preparation *ret, size_t keep_open, struc
 	}
 	if (code == 0)
 		code = prepare_privileges(ret, &line, err);
+	if (code == 0)
+		code = prepare_sandbox(ret, &line, err);
 	return code < 0 ? code : fill_plan(ret, &line, keep_open, err);
 }
 

@@ -16,6 +16,7 @@ struct preparation {
 	const struct lock_driver *driver;
 	struct credentials credentials;
 	struct privileges privileges;
+	struct sandbox_plan sandbox;
 	struct disks disks;
 	char *directory; /* as in the plan */
 	struct strv pinned;

@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "launcher/exit_status.h"
+#include "launcher/prepare_sandbox.h"
 #include "launcher/vm/signals.h"
 #include "launcher/vm/starter.h"
 
@@ -88,6 +89,7 @@ static int run(struct preparation *preparation, const char *binary)
 	say_notices(preparation);
 	preparation->plan.binary = binary;
 	preparation->plan.drop_in = preparation->drop_in;
+	prepare_sandbox_of_qemu(preparation, binary);
 	preparation->plan.notify = &notify;
 	command_line_finish(&preparation->disks.line);
 	disk_images_finish(&preparation->disks.images);

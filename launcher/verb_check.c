@@ -4,9 +4,11 @@
 #include <sysexits.h>
 
 #include "base/cleanup.h"
+#include "launcher/binary.h"
 #include "launcher/check_report.h"
 #include "launcher/exit_status.h"
 #include "launcher/prepare.h"
+#include "launcher/prepare_sandbox.h"
 #include "launcher/verbs.h"
 
 /* Half of what we may have: the rest is for the work itself. */
@@ -26,6 +28,7 @@ static void check_print_no_vm(const struct options *options)
 int verb_check(char **argv)
 {
 	_cleanup_(preparation_finish) struct preparation preparation = { 0 };
+	_cleanup_(freep) char *binary = NULL;
 	struct error err = { 0 };
 	int ret;
 
@@ -36,5 +39,7 @@ int verb_check(char **argv)
 		check_print_no_vm(&preparation.options);
 		return 0;
 	}
+	if (binary_find(preparation.options.qemu_argv[0], &binary, NULL) == 0)
+		prepare_sandbox_of_qemu(&preparation, binary);
 	return check_report(&preparation);
 }

@@ -219,6 +219,7 @@ void command_line_finish(struct command_line *line)
 	free(line->incoming);
 	free(line->pidfile);
 	free(line->runas);
+	free(line->sandbox);
 	free(line->chroot_dir);
 	free(line->loadvm);
 	free(line->helper_origin);

@@ -71,6 +71,7 @@ struct command_line {
 	char *loadvm;
 	char *helper_origin;    /* an argument that starts a setuid program; NULL: none does */
 	char *interface_origin; /* one that makes a network interface (CAP_NET_ADMIN) */
+	char *sandbox;          /* QEMU's own filter of system calls */
 	bool user_stopped;      /* -S */
 	bool daemonize;
 	bool preconfig;

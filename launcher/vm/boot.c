@@ -15,6 +15,7 @@
 #include "launcher/vm/monitor.h"
 #include "launcher/vm/preconfig.h"
 #include "launcher/vm/refusal.h"
+#include "launcher/vm/sandbox_watch.h"
 #include "launcher/vm/unborn.h"
 
 /* Each by a new connection; a guest that waits for it is not kept waiting for ever. */
@@ -84,7 +85,7 @@ static void refused(struct vm *vm, struct spawn_report *report)
 
 static void on_child_news(uv_poll_t *poll, int status, int events)
 {
-	_cleanup_(spawn_report_finish) struct spawn_report report = { 0 };
+	_cleanup_(spawn_report_finish) struct spawn_report report = { .listener = -1 };
 	struct vm *vm = poll->data;
 	struct error err = { 0 };
 	int ret;
@@ -106,6 +107,8 @@ static void on_child_news(uv_poll_t *poll, int status, int events)
 		stop_listening(vm);
 	} else if (report.news == SPAWN_LOCKED) {
 		adopt(vm, &report);
+	} else if (report.news == SPAWN_SANDBOXED) {
+		sandbox_watch_start(vm, take_fd(&report.listener));
 	} else {
 		refused(vm, &report);
 	}

@@ -17,6 +17,7 @@
 #include "launcher/vm/last_io.h"
 #include "launcher/vm/locks.h"
 #include "launcher/vm/monitor.h"
+#include "launcher/vm/sandbox_watch.h"
 #include "launcher/vm/starter.h"
 
 /* It goes by itself, with an exit status that somebody may wait for. */
@@ -121,6 +122,10 @@ static void reap(struct vm *vm)
 	struct vm_state *state = &vm->state;
 	int ret = wait_status(vm, &state->end_status);
 
+	if (vm->sandbox.killed_qemu) /* as the kernel would have done it */
+		state->end_status = -SIGSYS;
+	else if (ret == 0)
+		sandbox_watch_explain(vm, state->end_status);
 	state->end_from_qemu = ret == 0;
 	if (ret == 0)
 		return;

@@ -96,10 +96,12 @@ int spawn_start(const struct spawn_plan *plan, struct spawn *ret, struct error *
 
 void spawn_report_finish(struct spawn_report *report)
 {
+	if (report->listener >= 0)
+		close(report->listener);
 	fd_close_many(report->fds, report->n_fds);
 	free(report->fds);
 	free(report->state);
-	*report = (struct spawn_report){ 0 };
+	*report = (struct spawn_report){ .listener = -1 };
 }
 
 static int read_state(int memfd, char **ret)
@@ -160,17 +162,17 @@ static int receive_locks(
 
 int spawn_receive(int socket, struct spawn_report *ret, struct error *err)
 {
-	struct spawn_report report = { 0 };
+	struct spawn_report report = { .listener = -1 };
 	struct spawn_message message;
-	size_t none = 0;
+	size_t one = 1;
 	ssize_t n;
 	int code = 0;
 
-	n = fd_receive(socket, &message, sizeof(message), NULL, &none);
+	n = fd_receive(socket, &message, sizeof(message), &report.listener, &one);
 	if (n < 0 && n != -ECONNRESET)
 		return error_set(err, n, "listen to the child: %s", strerror(-n));
 	if (n <= 0) {
-		*ret = (struct spawn_report){ .news = SPAWN_EXECUTED };
+		*ret = (struct spawn_report){ .news = SPAWN_EXECUTED, .listener = -1 };
 		return 0;
 	}
 	if (n != sizeof(message))

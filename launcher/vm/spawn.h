@@ -9,6 +9,7 @@
 #include "base/credentials.h"
 #include "base/error.h"
 #include "launcher/vm/privileges.h"
+#include "launcher/vm/sandbox_stage.h"
 #include "launcher/vm/stage.h"
 #include "locking/domain_lock.h"
 
@@ -20,6 +21,7 @@
  *	LOCKED, descriptors  ->	adopts them
  *	  (or REFUSED)
  *			     <-	admit (or dismiss, with an exit status)
+ *	  (SANDBOXED, a descriptor ->)
  *	execs QEMU	     ->	end of file (or REFUSED with a stage)
  *	  (else)	     <-	dismiss
  *
@@ -37,6 +39,7 @@ struct spawn_plan {
 	int monitor_fd;        /* listening; becomes QEMU's monitor "vmlatch" */
 	const struct credentials *credentials;
 	const struct privileges *privileges;
+	const struct sandbox_plan *sandbox;
 	bool die_with_supervisor;
 	struct domain_lock *domain; /* both sides have it; the child's copy does the locking */
 	bool register_only;
@@ -61,9 +64,10 @@ struct spawn {
 int spawn_start(const struct spawn_plan *plan, struct spawn *ret, struct error *err);
 
 enum spawn_news {
-	SPAWN_LOCKED,   /* descriptors and state have come */
-	SPAWN_REFUSED,  /* nothing is held, the child has gone or will; see outcome */
-	SPAWN_EXECUTED, /* the socket's end: QEMU runs, or the child died */
+	SPAWN_LOCKED,    /* descriptors and state have come */
+	SPAWN_REFUSED,   /* nothing is held, the child has gone or will; see outcome */
+	SPAWN_SANDBOXED, /* the filter is loaded; its listener has come */
+	SPAWN_EXECUTED,  /* the socket's end: QEMU runs, or the child died */
 };
 
 struct spawn_report {
@@ -74,7 +78,8 @@ struct spawn_report {
 	struct lock_conflict conflict; /* LOCK_BUSY */
 	int *fds;                      /* LOCKED: n_fds of them */
 	size_t n_fds;
-	char *state; /* LOCKED */
+	char *state;  /* LOCKED */
+	int listener; /* SANDBOXED; the receiver's to close */
 };
 void spawn_report_finish(struct spawn_report *report); /* closes @fds that are still there */
 

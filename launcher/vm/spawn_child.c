@@ -18,10 +18,8 @@
 #include "base/str.h"
 #include "launcher/trace.h"
 #include "launcher/vm/environment.h"
+#include "launcher/vm/qemu_exec.h"
 #include "launcher/vm/spawn_wire.h"
-
-#define EXIT_CANNOT_EXECUTE 126
-#define EXIT_NOT_FOUND      127
 
 /* What the stages pass on to each other. */
 struct child {
@@ -34,6 +32,7 @@ struct child {
 	int config_fd;  /* memfd with the monitor's configuration, as QEMU inherits it */
 	int monitor_fd; /* the listening socket, likewise */
 	struct lock_conflict conflict;
+	struct qemu_exec exec;
 };
 
 /* Die with the supervisor, or no longer; whoever is dead already counts. */
@@ -202,6 +201,18 @@ static int child_hand_over(struct child *child, struct error *err)
 	return ret;
 }
 
+static int load_filter(struct child *child, struct error *err)
+{
+	int ret;
+
+	if (!child->plan->keep_environment)
+		environment_clean();
+	ret = qemu_exec_prepare(&child->exec, child->plan, child->config_fd);
+	if (ret == 0)
+		ret = qemu_exec_restrict(&child->exec, child->plan, child->socket, err);
+	return ret < 0 ? error_status(err, ret, EX_OSERR) : 0;
+}
+
 static int permitted(int ret, struct error *err)
 {
 	return ret < 0 ? error_status(err, ret, EX_NOPERM) : 0;
@@ -212,9 +223,12 @@ static int child_limit(struct child *child, struct error *err)
 	return permitted(privileges_set_limits(child->plan->privileges, err), err);
 }
 
+/* Who may still gain rights by an exec needs some to load a filter: before they are dropped. */
 static int child_bound(struct child *child, struct error *err)
 {
-	return permitted(privileges_bound(child->plan->privileges, err), err);
+	int ret = child->plan->sandbox->early ? load_filter(child, err) : 0;
+
+	return ret < 0 ? ret : permitted(privileges_bound(child->plan->privileges, err), err);
 }
 
 static int child_become_user(struct child *child, struct error *err)
@@ -237,34 +251,17 @@ static int child_gain_no_more(struct child *child, struct error *err)
 	return permitted(privileges_gain_no_more(child->plan->privileges, err), err);
 }
 
-/* argv[0], ours, then the user's arguments untouched: appended, "-name" last would swallow one. */
+static int child_load_filter(struct child *child, struct error *err)
+{
+	return child->plan->sandbox->early ? 0 : load_filter(child, err);
+}
+
 static int child_exec(struct child *child, struct error *err)
 {
-	_cleanup_(strv_finish) struct strv argv = { 0 };
-	char config[32];
-	char **arg;
-	int ret;
-
-	snprintf(config, sizeof(config), "/dev/fd/%d", child->config_fd);
-	ret = strv_add(&argv, child->plan->argv[0]);
-	if (ret == 0 && child->plan->add_stop)
-		ret = strv_add(&argv, "-S");
-	if (ret == 0)
-		ret = strv_add(&argv, "-readconfig");
-	if (ret == 0)
-		ret = strv_add(&argv, config);
-	for (arg = child->plan->argv + 1; ret == 0 && *arg; arg++)
-		ret = strv_add(&argv, *arg);
-	if (ret < 0)
-		return ret;
-	if (!child->plan->keep_environment)
-		environment_clean();
 	if (child->plan->ignores_children)
 		signal(SIGCHLD, SIG_IGN);
 	sigprocmask(SIG_SETMASK, &child->plan->signals, NULL);
-	execv(child->plan->binary, argv.items);
-	error_status(err, 0, errno == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_EXECUTE);
-	return error_set(err, -errno, "%s: %s", child->plan->binary, strerror(errno));
+	return qemu_exec_run(&child->exec, err);
 }
 
 void spawn_child(const struct spawn_plan *plan, int socket, pid_t supervisor)
@@ -278,6 +275,7 @@ void spawn_child(const struct spawn_plan *plan, int socket, pid_t supervisor)
 		[STAGE_USER] = child_become_user,
 		[STAGE_CAPABILITIES] = child_drop_capabilities,
 		[STAGE_NO_NEW_PRIVS] = child_gain_no_more,
+		[STAGE_SANDBOX] = child_load_filter,
 		[STAGE_EXEC] = child_exec,
 	};
 	struct child child = { .plan = plan, .socket = socket, .supervisor = supervisor };

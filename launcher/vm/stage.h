@@ -11,6 +11,7 @@ enum stage {
 	STAGE_USER,         /* become the user that QEMU runs as */
 	STAGE_CAPABILITIES, /* drop all but those that are kept */
 	STAGE_NO_NEW_PRIVS,
+	STAGE_SANDBOX, /* filter its system calls */
 	STAGE_EXEC,
 	STAGE_N,
 };
@@ -26,6 +27,7 @@ static inline const char *stage_name(enum stage stage)
 		[STAGE_USER] = "set the user",
 		[STAGE_CAPABILITIES] = "drop capabilities",
 		[STAGE_NO_NEW_PRIVS] = "forbid new privileges",
+		[STAGE_SANDBOX] = "filter its system calls",
 		[STAGE_EXEC] = "start QEMU",
 	};
 

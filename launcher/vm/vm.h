@@ -12,6 +12,7 @@
 #include "launcher/vm/event_log.h"
 #include "launcher/vm/lock_worker.h"
 #include "launcher/vm/rundir.h"
+#include "launcher/vm/sandbox_stage.h"
 #include "launcher/vm/service.h"
 #include "launcher/vm/spawn.h"
 #include "launcher/vm/state.h"
@@ -34,6 +35,7 @@ struct vm_plan {
 	char **argv;        /* QEMU's arguments as the user gave them */
 	const struct credentials *credentials;
 	const struct privileges *privileges;
+	const struct sandbox_plan *sandbox;
 	const struct resource_set *resources;
 	const struct strv *pinned; /* why it never releases; empty: it may */
 	unsigned release_on;       /* enum release_on */
@@ -94,6 +96,11 @@ struct vm {
 		bool known; /* vm->child is the one that answers */
 		bool watched, starter_gone;
 	} daemon; /* daemon.c */
+	struct {
+		uv_poll_t poll;
+		int listener;     /* -1: none (any more) */
+		bool killed_qemu; /* for a call that it forbids */
+	} sandbox;                /* sandbox_watch.c */
 	uv_poll_t child_news, child_death, signals;
 	int signal_fd;
 	struct tracer tracer;   /* of a frozen QEMU */

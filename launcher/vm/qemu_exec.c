@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "launcher/vm/qemu_exec.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "launcher/exit_status.h"
+#include "launcher/vm/spawn_wire.h"
+
+/* argv[0], ours, then the user's arguments untouched: appended, "-name" last would swallow one. */
+static int make_arguments(struct strv *argv, const struct spawn_plan *plan, int config_fd)
+{
+	const char *sandbox = plan->sandbox->qemus_own;
+	char config[32];
+	char **arg;
+	int ret;
+
+	snprintf(config, sizeof(config), "/dev/fd/%d", config_fd);
+	ret = strv_add(argv, plan->argv[0]);
+	if (ret == 0 && plan->add_stop)
+		ret = strv_add(argv, "-S");
+	if (ret == 0 && sandbox)
+		ret = strv_add(argv, "-sandbox");
+	if (ret == 0 && sandbox)
+		ret = strv_add(argv, sandbox);
+	if (ret == 0)
+		ret = strv_add(argv, "-readconfig");
+	if (ret == 0)
+		ret = strv_add(argv, config);
+	for (arg = plan->argv + 1; ret == 0 && *arg; arg++)
+		ret = strv_add(argv, *arg);
+	return ret;
+}
+
+int qemu_exec_prepare(struct qemu_exec *exec, const struct spawn_plan *plan, int config_fd)
+{
+	int ret = make_arguments(&exec->argv, plan, config_fd);
+
+	return ret < 0 ? ret
+		       : exec_secret_make(plan->binary, exec->argv.items, environ, &exec->secret);
+}
+
+int qemu_exec_restrict(
+	const struct qemu_exec *exec, const struct spawn_plan *plan, int socket, struct error *err)
+{
+	struct spawn_message message = { .news = SPAWN_SANDBOXED };
+	_cleanup_(closep) int listener = -1;
+	int ret = sandbox_stage_load(plan->sandbox, &exec->secret, &listener, err);
+
+	if (ret < 0 || listener < 0)
+		return ret;
+	ret = fd_send(socket, &message, sizeof(message), &listener, 1);
+	return ret < 0 ? error_set(err, ret, "hand the filter's listener over: %s", strerror(-ret))
+		       : 0;
+}
+
+int qemu_exec_run(const struct qemu_exec *exec, struct error *err)
+{
+	int ret = exec_secret_execute(&exec->secret);
+
+	error_status(err, 0, ret == -ENOENT ? EXIT_STATUS_NOT_FOUND : EXIT_STATUS_NOT_EXECUTABLE);
+	return error_set(err, ret, "%s: %s", exec->secret.path, strerror(-ret));
+}
