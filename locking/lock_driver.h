@@ -20,7 +20,9 @@
  * its state to the supervisor, which adopts them, and execs QEMU. From then on
  * only the supervisor calls. Every call may block (network file systems,
  * daemons): the supervisor makes them on a thread of their own, one at a time.
- * A driver keeps no global state, starts no thread and touches no signal.
+ * A driver keeps no global state, starts no thread and touches no signal. In the
+ * supervisor it may make the system calls of sandbox/supervisor.list, no others: it
+ * executes nothing, and its sockets are local (AF_UNIX) or the kernel's (netlink).
  *
  * Acquire, verify and arm are three steps. Acquire takes the locks. Verify
  * compares with the state that was saved when they were given back. Arm says

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "base/log.h"
 #include "sandbox/load.h"
 
 int sandbox_stage_load(const struct sandbox_plan *plan, const struct exec_secret *secret,
@@ -22,4 +23,15 @@ int sandbox_stage_load(const struct sandbox_plan *plan, const struct exec_secret
 		return 0;
 	snprintf(sentence, sizeof(sentence), "%s", err->text);
 	return error_set(err, ret, "%s (--sandbox=off starts it without)", sentence);
+}
+
+/* Sanitizers have calls of their own (meson's supervisor_filter). */
+void sandbox_load_supervisors(void)
+{
+#ifdef SUPERVISOR_FILTER
+	struct error err = { 0 };
+
+	if (sandbox_load(&sandbox_supervisor, NULL, NULL, &err) < 0)
+		log_warning("the supervisor makes any system call that it likes: %s", err.text);
+#endif
 }

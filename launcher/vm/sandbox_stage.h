@@ -26,3 +26,9 @@ struct sandbox_plan {
  */
 int sandbox_stage_load(const struct sandbox_plan *plan, const struct exec_secret *secret,
 	int *listener, struct error *err);
+
+/*
+ * In the supervisor, before it has a second thread: its own filter. A kernel that
+ * takes none is told to the user, and no reason not to start.
+ */
+void sandbox_load_supervisors(void);

@@ -5,6 +5,7 @@
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -21,6 +22,8 @@
 #include "launcher/vm/loss.h"
 #include "launcher/vm/rundir_lock.h"
 #include "launcher/vm/signals.h"
+
+#define USE_IO_URING "UV_USE_IO_URING"
 
 /* One VM a process. */
 static struct vm the_vm;
@@ -130,6 +133,7 @@ static int start_child(struct vm *vm, struct error *err)
 		ret = privileges_of_supervisor(err);
 	if (ret < 0)
 		return ret;
+	sandbox_load_supervisors();
 	close(take_fd(&vm->monitor_listen_fd)); /* QEMU's alone from now on */
 	signal(SIGPIPE, SIG_IGN);               /* ours alone: a reader of stderr may go away */
 	vm->state.qemu.pid = vm->child.pid;
@@ -137,11 +141,27 @@ static int start_child(struct vm *vm, struct error *err)
 	return boot_watch(vm, err);
 }
 
+/*
+ * Without io_uring, which goes past a filter of system calls; libuv asks once (from 1.45
+ * on). QEMU's environment stays as it was.
+ */
+static int init_loop(uv_loop_t *loop)
+{
+	bool given = getenv(USE_IO_URING);
+	int ret;
+
+	setenv(USE_IO_URING, "0", true);
+	ret = uv_loop_init(loop);
+	if (!given)
+		unsetenv(USE_IO_URING);
+	return ret;
+}
+
 static int vm_start(struct vm *vm, struct error *err)
 {
 	int ret;
 
-	ret = uv_loop_init(&vm->loop);
+	ret = init_loop(&vm->loop);
 	if (ret < 0)
 		return error_set(err, ret, "set up the event loop: %s", uv_strerror(ret));
 	event_log_init(&vm->events);

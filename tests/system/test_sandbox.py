@@ -92,6 +92,13 @@ class Sandbox(VmTest):
         self.assert_says("--sandbox=strict cannot be with --allow-setuid-helpers", said)
 
 
+    def test_of_the_supervisor_is_loaded(self):
+        vm = self.running("vm", *self.drive(self.guest("halt")), options=AS_ROOT)
+        with open(f"/proc/{vm.pid}/maps", encoding="utf-8") as maps:
+            if "libasan" in maps.read():
+                self.skipTest("a sanitizer has calls of its own")
+        self.assertEqual(filters(vm.pid), ("2", 1))
+
 
 class Features(VmTest):
     """What the default leaves: as root's QEMU has it too (-runas, -chroot and -daemonize are tried elsewhere)."""
