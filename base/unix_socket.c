@@ -134,7 +134,8 @@ static int spot_open(const char *path, struct spot *ret, struct error *err)
 		return error_set(err, -ENOMEM, "out of memory");
 	dir = open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
-		return error_set(err, -errno, "open directory %s: %s", parent, strerror(errno));
+		return error_set(
+			err, -errno, "listen at %s: its directory: %s", path, strerror(errno));
 	*ret = (struct spot){ path, slash ? slash + 1 : path, dir };
 	return 0;
 }
