@@ -19,7 +19,7 @@ import procfs
 from deadline import TIMEOUT, wait_for
 from in_place import InPlaceVm
 from users import ALICE, UserTest
-from vmtest import Vm, main, missing, underscored
+from vmtest import Vm, main, underscored
 
 NO_MONITOR = ("-nodefaults", "-display", "none")    # but ours
 STAND_IN = os.environ.get("STAND_IN", "stand_in")
@@ -37,7 +37,6 @@ class Attack(NamedTuple):
     name: str
     calls: dict
     fresh: bool = False     # it spoils the VM for the next one
-    power: bool = False     # nothing but capabilities could help it
 
 
 ATTACKS = (
@@ -71,17 +70,16 @@ ATTACKS = (
     Attack("io-uring-close", {"setup": RING, "close": RING}, fresh=True),
 
     # on the supervisor
-    Attack("pidfd-getfd", {"pidfd_open": OK, "pidfd_getfd": "EPERM"}, fresh=True, power=True),
+    Attack("pidfd-getfd", {"pidfd_open": OK, "pidfd_getfd": "EPERM"}, fresh=True),
     Attack("proc", {**{name: "EACCES" for name in (
         "mem", "fdinfo", "fd/3", "environ", "maps", "root/", "cwd/", "task/../mem")},
         **{name: {"same": "EACCES", "other": "EACCES", "root": OK} for name in (
-            "fd", "map_files", "oom_score_adj", "coredump_filter")}}, power=True),
-    Attack("ptrace-attach", {"PTRACE_ATTACH": "EPERM"}, power=True),
-    Attack("ptrace-seize", {"PTRACE_SEIZE": "EPERM"}, power=True),
-    Attack("ptrace-user-namespace", {"PTRACE_SEIZE": "EPERM"}, power=True),
-    Attack("memory", {"process_vm_readv": "EPERM", "process_vm_writev": "EPERM", "kcmp": "EPERM"},
-           power=True),
-    Attack("setns", {"setns": "EPERM"}, power=True),
+            "fd", "map_files", "oom_score_adj", "coredump_filter")}}),
+    Attack("ptrace-attach", {"PTRACE_ATTACH": "EPERM"}),
+    Attack("ptrace-seize", {"PTRACE_SEIZE": "EPERM"}),
+    Attack("ptrace-user-namespace", {"PTRACE_SEIZE": "EPERM"}),
+    Attack("memory", {"process_vm_readv": "EPERM", "process_vm_writev": "EPERM", "kcmp": "EPERM"}),
+    Attack("setns", {"setns": "EPERM"}),
     Attack("signals", {"kill": SIGNAL}),
     Attack("prlimit", {"prlimit": SIGNAL}, fresh=True),
     Attack("sigstop", {"SIGSTOP": SIGNAL}, fresh=True),
@@ -113,6 +111,7 @@ ATTACKS = (
 
 class StandInTest(UserTest):
     in_place, starter, qemu_user = False, None, None     # of the shape; None: root
+    roots_options = ()
 
     def setUp(self):
         super().setUp()
@@ -132,10 +131,7 @@ class StandInTest(UserTest):
             options = ["--in-place", *options]
         if self.qemu_user:
             options = ["--user", self.who.uid, *options]
-        return super().start(name, *qemu_args, options=options, qemu=self.binary(), machine=NO_MONITOR, **more)
-
-    def binary(self):
-        return STAND_IN
+        return super().start(name, *qemu_args, options=options, qemu=STAND_IN, machine=NO_MONITOR, **more)
 
     def stand_in(self, **more):
         """A VM that runs, with a disk of its own."""
@@ -228,33 +224,17 @@ class Shape:
                     if vm:
                         self.end(vm)
                     vm = self.stand_in()
-                if attack.power and self.has_powers(vm):
-                    continue
                 with self.subTest(attack.name):
                     self.check(vm, attack)
             self.end(vm)
 
-    @staticmethod
-    def has_powers(vm):
-        """A QEMU that is root, with root's capabilities, may do everything."""
-        with open(f"/proc/{vm.qemu}/status", encoding="ascii") as file:
-            return any(int(line.split()[1], 16) for line in file if line.startswith("CapEff:"))
-
 
 class AsRoot(Shape, StandInTest):
-    pass
+    """Uid 0 without capabilities still owns root's files."""
 
 
 class AsRootInPlace(AsRoot):
     in_place = True
-
-
-class AsRootWithoutPowers(AsRoot):
-    """Uid 0 still owns root's files."""
-
-    def binary(self):
-        setpriv = shutil.which("setpriv") or missing("setpriv")
-        return self.script("qemu", f'exec {setpriv} --inh-caps=-all --bounding-set=-all {STAND_IN} "$@"')
 
 
 class AsAnotherUser(Shape, StandInTest):

@@ -13,7 +13,7 @@ import locks
 from loop import loop_device
 from test_devices import Devices
 from users import ALICE, BOB, EVE, VMS, UserTest
-from vmtest import OTHERS_FILES, main, missing
+from vmtest import main, missing
 
 IN_ATTRIB, IN_CREATE = 0x4, 0x100
 
@@ -70,7 +70,7 @@ class DeviceTest(UserTest):
 
     def use(self, name="vm"):
         """A whole life."""
-        self.running(name, *self.drive(self.device), options=() if self.user else OTHERS_FILES)
+        self.running(name, *self.drive(self.device))
         self.does("stop", name)
         self.vms[-1].wait_end()
 
@@ -199,14 +199,14 @@ class Partition(UserTest, Devices):
         self.give(device, 0, 0, 0o660)
         self.give(one, ALICE.uid, 0, 0o600)
         self.give(two, BOB.uid, 0, 0o600)
-        self.running("roots", *self.drive(one), options=OTHERS_FILES)
+        self.running("roots", *self.drive(one))
         self.does("stop", "roots")
         self.vms[-1].wait_end()
         with self.by(ALICE):
             said = self.refused(77, "hers", *self.drive(one))
             self.assert_says("of a partition both its own and its disk's are needed", said)
         os.setxattr(self.lock_file(device), "system.posix_acl_access", acl(ALICE))
-        self.running("roots", *self.drive(two), options=OTHERS_FILES)  # a start of root's does not take that back
+        self.running("roots", *self.drive(two))  # a start of root's does not take that back
         with self.by(ALICE):
             self.running("hers", *self.drive(one))
         self.assert_says("is in use by", self.refused(75, "whole", *self.drive(device)))

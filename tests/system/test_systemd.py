@@ -18,7 +18,7 @@ from pathlib import Path
 
 import procfs
 from deadline import wait_for
-from vmtest import GUESTS, QEMU, VMLATCH, VmTest, main, missing
+from vmtest import GUESTS, OTHERS_FILES, QEMU, VMLATCH, VmTest, main, missing
 
 INSIDE = "VMLATCH_TEST_INSIDE"
 UNIT = Path(os.environ.get("UNIT", "vmlatch@.service"))
@@ -298,7 +298,7 @@ class Crash(SystemdTest):
         service = self.service("web1").configure("RestartSec=1").start()
         os.kill(service.qemu, signal.SIGKILL)
         service.wait(SubState="auto-restart")
-        other = self.running("other", *self.drive(service.disk))
+        other = self.running("other", *self.drive(service.disk), options=OTHERS_FILES)
         service.wait(ActiveState="failed", ExecMainStatus=75)
         self.assertTrue(other.is_alive())
         self.assert_held(service.disk)

@@ -6,7 +6,7 @@ import os
 import subprocess
 from typing import NamedTuple
 
-from vmtest import VmTest, need_root
+from vmtest import OTHERS_FILES, VmTest, need_root
 
 VMS = 54400     # a group that may use a disk, or a directory
 
@@ -54,8 +54,12 @@ class UserTest(VmTest):
         finally:
             self.environment, self.runtime, self.user = before
 
-    def start(self, *words, **more):
-        return super().start(*words, **more, **(self.user.rights() if self.user else {}))
+    roots_options = OTHERS_FILES  # root's QEMU may use their images
+
+    def start(self, *words, options=(), **more):
+        if self.user:
+            return super().start(*words, options=options, **more, **self.user.rights())
+        return super().start(*words, options=(*self.roots_options, *options), **more)
 
     def vmlatch(self, *words, **more):
         return super().vmlatch(*words, **more, **(self.user.rights() if self.user else {}))
