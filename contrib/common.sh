@@ -4,8 +4,8 @@
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 
-packages_build='gcc libc6-dev meson ninja-build pkg-config libjansson-dev libuv1-dev libmd-dev libinih-dev libcap-ng-dev \
-libseccomp-dev'
+packages_build="gcc libc6-dev meson ninja-build pkg-config libjansson-dev libuv1-dev libmd-dev libinih-dev \
+libcap-ng-dev libseccomp-dev"
 packages_docs='scdoc man-db'
 packages_qemu='qemu-system-x86 qemu-utils nasm python3'
 # libvirtd and virtlockd without libvirt-daemon-system, which would enable and start them
