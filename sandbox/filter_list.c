@@ -50,7 +50,7 @@ static int read_name(char *word, struct filter_line *line)
 	if (!*word || strlen(word) >= sizeof(line->name) ||
 		strspn(word, "@_abcdefghijklmnopqrstuvwxyz0123456789") != strlen(word))
 		return -EINVAL;
-	strcpy(line->name, word);
+	memcpy(line->name, word, strlen(word) + 1);
 	return 0;
 }
 

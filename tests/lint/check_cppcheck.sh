@@ -6,7 +6,7 @@
 set -eu
 . "$(dirname "$0")/common.sh"
 need cppcheck
-c_sources | grep '\.c$' | cppcheck --file-list=- --quiet --std=c11 -j 2 -I . -D_GNU_SOURCE \
+c_sources | grep '\.c$' | cppcheck --file-list=- --quiet --std=c11 -j 2 -I . -D_GNU_SOURCE '-DElfW(type)=Elf64_##type' \
 	--enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
 	--suppress=memleak --suppress=unknownEvaluationOrder \
 	--suppress=missingIncludeSystem --suppress=unmatchedSuppression
