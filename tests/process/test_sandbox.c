@@ -144,6 +144,7 @@ static const struct try features[] = {
 	TRY(ptrace, ESRCH, PTRACE_CONT, 0x7fffffff, 0, 0),
 	TRY(process_vm_readv, EINVAL, 0, 0, 0, 0, 0, -1),
 	TRY(userfaultfd, EINVAL, -1),
+	TRY(ioctl, EBADF, -1, 0xaa00, 0), /* USERFAULTFD_IOC_NEW */
 	TRY(clone3, EINVAL, 0, 0),
 	TRY(execve, EFAULT, 1, 0, 0),
 };
@@ -156,6 +157,9 @@ static const struct try strictly_blocked[] = {
 	TRY(ptrace, EPERM, PTRACE_CONT, 0x7fffffff, 0, 0),
 	TRY(process_vm_readv, EPERM, 0, 0, 0, 0, 0, -1),
 	TRY(userfaultfd, EPERM, -1),
+	TRY(ioctl, EPERM, -1, 0xaa00, 0),
+	TRY(ioctl, EPERM, -1, 0xaa00 | HIGH_BITS, 0),
+	TRY(ioctl, EPERM, -1, 0x5412, 0),
 	TRY(clone3, ENOSYS, 0, 0),
 	TRY(execve, EPERM, 1, 0, 0),
 	TRY(execve, EPERM, 16, 32, 0),
