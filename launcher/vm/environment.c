@@ -18,6 +18,7 @@ static const char *const ours[] = {
 	"LISTEN_PID=",
 	"LISTEN_FDS=",
 	"LISTEN_FDNAMES=",
+	"LISTEN_PIDFDID=",
 	"UV_",
 	"VMLATCH_",
 };

@@ -11,7 +11,7 @@ from users import ALICE
 from vmtest import QEMU, need_root
 
 OURS = {"NOTIFY_SOCKET": "@nobody-listens", "WATCHDOG_USEC": "1000000", "WATCHDOG_PID": "1", "LISTEN_PID": "1",
-        "LISTEN_FDS": "1", "LISTEN_FDNAMES": "x", "UV_THREADPOOL_SIZE": "1", "UV_USE_IO_URING": "0",
+        "LISTEN_FDS": "1", "LISTEN_FDNAMES": "x", "LISTEN_PIDFDID": "1", "UV_THREADPOOL_SIZE": "1", "UV_USE_IO_URING": "0",
         "VMLATCH_SECRET": "x"}
 THEIRS = {"LISTEN": "x", "UV": "x", "XVMLATCH_X": "x", "NOTIFY_SOCKETS": "x", "QEMU_AUDIO_DRV": "none"}
 HIGH = 256      # far above what the user has open, below the limit of open files
