@@ -11,6 +11,9 @@
 #include "base/process.h"
 #include "sandbox/notice.h"
 
+/* What QEMU starts could fill the log, which lies in memory: one after the other. */
+#define MOST_NAMED 16
+
 static const char *option_of(const struct vm *vm)
 {
 	return vm->plan->sandbox->mode == SANDBOX_STRICT ? "--sandbox=strict" : "--sandbox=default";
@@ -31,13 +34,30 @@ static int kill_caller(int listener, const struct sandbox_notice *notice, pid_t 
 	return sandbox_notice_is_valid(listener, notice) ? pidfd_signal(pidfd, SIGKILL) : -ESRCH;
 }
 
-static void say(const struct vm *vm, const struct sandbox_notice *notice,
-	const struct process_thread *caller, const char *end)
+/* Once more for the sentence that no more are told. */
+static bool may_say(struct vm *vm)
 {
+	if (vm->sandbox.named > MOST_NAMED)
+		return false;
+	if (vm->sandbox.named++ < MOST_NAMED)
+		return true;
+	log_warning("what more is called that %s forbids is not told; it ends as these calls did",
+		option_of(vm));
+	return false;
+}
+
+static void say(struct vm *vm, const struct sandbox_notice *notice,
+	const struct process_thread *caller, bool killed)
+{
+	const char *end = killed ? "killed" : "refused";
+	bool qemus = is_qemu(vm, caller->process);
 	char call[SANDBOX_CALL_SIZE];
 
+	/* QEMU dies once */
+	if (!(qemus && killed) && !may_say(vm))
+		return;
 	sandbox_notice_call(notice, call);
-	if (is_qemu(vm, caller->process))
+	if (qemus)
 		log_error("QEMU (pid %d) called %s, which %s forbids: %s", caller->process, call,
 			option_of(vm), end);
 	else
@@ -54,12 +74,12 @@ static void end_caller(struct vm *vm, const struct sandbox_notice *notice)
 	if (ret == 0)
 		ret = kill_caller(vm->sandbox.listener, notice, caller.process);
 	if (ret == 0) {
-		say(vm, notice, &caller, "killed");
+		say(vm, notice, &caller, true);
 		vm->sandbox.killed_qemu |= is_qemu(vm, caller.process);
 		return;
 	}
 	if (sandbox_notice_refuse(vm->sandbox.listener, notice) == 0)
-		say(vm, notice, &caller, "refused");
+		say(vm, notice, &caller, false);
 }
 
 static void stop(struct vm *vm)
@@ -79,7 +99,10 @@ static void on_notice(uv_poll_t *poll, int status, int events)
 		ret = sandbox_notice_take(vm->sandbox.listener, &notice);
 	if (ret == 0)
 		end_caller(vm, &notice);
-	else if (ret != SANDBOX_NOBODY)
+	if (ret < 0)
+		log_warning("calls that %s forbids fail, and kill nobody any more: %s",
+			option_of(vm), strerror(-ret));
+	if (ret < 0 || ret == SANDBOX_ALL_GONE)
 		stop(vm);
 }
 

@@ -100,6 +100,7 @@ struct vm {
 		uv_poll_t poll;
 		int listener;     /* -1: none (any more) */
 		bool killed_qemu; /* for a call that it forbids */
+		unsigned named;   /* calls that were told of */
 	} sandbox;                /* sandbox_watch.c */
 	uv_poll_t child_news, child_death, signals;
 	int signal_fd;

@@ -53,6 +53,12 @@ class Sandbox(VmTest):
         self.assertEqual(status, 100)
         self.assertRegex(said, r"'system_call' \(pid \d+\), which QEMU has started, called kexec_load")
 
+    def test_tells_of_some_helpers_and_kills_them_all(self):
+        status, said = self.call(KEXEC_LOAD, TRY_CHILDREN="100")
+        self.assertEqual(status, 100, "the last one too")
+        self.assertEqual(said.count("which QEMU has started, called kexec_load"), 16)
+        self.assertEqual(said.count("is not told"), 1)
+
     def test_off_is_off(self):
         status, _ = self.call(BPF, options=["--sandbox=off"])
         self.assertNotEqual(status, errno.EPERM if os.geteuid() == 0 else None)
