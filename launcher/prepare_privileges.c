@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -88,6 +89,45 @@ static int warn_of_network(struct preparation *p, const struct command_line *lin
 	return sentence ? strv_add(&p->warnings, sentence) : 0;
 }
 
+static bool may_lock_any_memory(const struct privileges *privileges)
+{
+	const struct privileges_rlimit *given = &privileges->limits[PRIVILEGES_MEMLOCK];
+	struct rlimit own = { .rlim_cur = RLIM_INFINITY };
+
+	if (!given->given)
+		getrlimit(RLIMIT_MEMLOCK, &own);
+	return (given->given ? given->values.rlim_cur : own.rlim_cur) == RLIM_INFINITY;
+}
+
+/* Of an argument that works for root only because of a capability that his QEMU has not. */
+static int warn_of_loss(
+	struct preparation *p, const char *origin, unsigned capability, const char *why)
+{
+	uint64_t lost = capability_permitted() & ~p->privileges.capabilities;
+	_cleanup_(freep) char *sentence = NULL;
+
+	if (!origin || !(lost & capability_bit(capability)))
+		return 0;
+	if (asprintf(&sentence, "%s: %s", origin, why) < 0)
+		return -ENOMEM;
+	return strv_add(&p->warnings, sentence);
+}
+
+static int warn_of_losses(struct preparation *p, const struct command_line *line)
+{
+	int ret = 0;
+
+	if (!may_lock_any_memory(&p->privileges))
+		ret = warn_of_loss(p, line->locking_origin, CAP_IPC_LOCK,
+			"it locks all of the guest's memory, for which QEMU's limit may be too "
+			"low: --limit-memlock infinity lifts it");
+	if (ret < 0)
+		return ret;
+	return warn_of_loss(p, line->owners_origin, CAP_CHOWN,
+		"QEMU can give no file to another user, and write to its own user's only: "
+		"--keep-capability chown,dac_override,fowner,fsetid,mknod lets it");
+}
+
 /* To its caller a drop-in is QEMU, so it is what QEMU would be, unless somebody says otherwise. */
 int prepare_privileges(struct preparation *p, const struct command_line *line, struct error *err)
 {
@@ -112,5 +152,7 @@ int prepare_privileges(struct preparation *p, const struct command_line *line, s
 		ret = check_helpers(p, err);
 	if (ret == 0)
 		ret = warn_of_root(p);
+	if (ret == 0)
+		ret = warn_of_losses(p, line);
 	return ret < 0 ? ret : warn_of_network(p, line);
 }

@@ -154,6 +154,8 @@ static int scan_all(struct scan *scan, char **argv)
 		code = scan_finish_images(scan);
 	if (code == 0)
 		code = scan_finish_memories(scan);
+	if (code == 0)
+		code = scan_finish_needs(scan);
 	return code < 0 ? code : scan_finish_monitors(scan);
 }
 
@@ -224,6 +226,8 @@ void command_line_finish(struct command_line *line)
 	free(line->loadvm);
 	free(line->helper_origin);
 	free(line->interface_origin);
+	free(line->locking_origin);
+	free(line->owners_origin);
 	*line = (struct command_line){ 0 };
 }
 

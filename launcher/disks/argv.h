@@ -71,6 +71,8 @@ struct command_line {
 	char *loadvm;
 	char *helper_origin;    /* an argument that starts a setuid program; NULL: none does */
 	char *interface_origin; /* one that makes a network interface (CAP_NET_ADMIN) */
+	char *locking_origin;   /* one that locks memory (CAP_IPC_LOCK, RLIMIT_MEMLOCK) */
+	char *owners_origin;    /* one that gives files to others (CAP_CHOWN) */
 	char *sandbox;          /* QEMU's own filter of system calls */
 	bool user_stopped;      /* -S */
 	bool daemonize;

@@ -22,6 +22,7 @@ static const struct section {
 	{ "chardev", scan_add_chardev },
 	{ "device", scan_add_device },
 	{ "drive", scan_add_drive },
+	{ "fsdev", scan_add_share },
 	{ "global", scan_add_global },
 	{ "machine", scan_add_machine },
 	{ "mon", scan_add_mon },
@@ -30,6 +31,8 @@ static const struct section {
 	{ "netdev", scan_add_network },
 	{ "nic", scan_add_network },
 	{ "object", scan_add_object },
+	{ "overcommit", scan_add_overcommit },
+	{ "virtfs", scan_add_share },
 	{ "vnc", scan_add_vnc },
 };
 

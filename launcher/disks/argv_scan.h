@@ -148,6 +148,12 @@ int on_network(struct scan *scan, const struct qemu_option *option, const char *
 int scan_add_forwards(struct scan *scan, const char *arg);
 scan_options_fn scan_add_network;
 
+/* argv_need.c; @scan_finish_needs: of what on_device() has collected; 0 or -ENOMEM */
+int on_overcommit(struct scan *scan, const struct qemu_option *option, const char *arg);
+int on_share(struct scan *scan, const struct qemu_option *option, const char *arg);
+scan_options_fn scan_add_overcommit, scan_add_share;
+int scan_finish_needs(struct scan *scan);
+
 /* argv_network_need.c */
 scan_options_fn scan_add_network_need;
 

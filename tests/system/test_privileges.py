@@ -188,6 +188,29 @@ class AsChild(Privileges, VmTest):
                 else:
                     self.assertEqual(warnings, [])
 
+    def test_that_devices_and_shares_need_are_told(self):
+        memory, owners = "--limit-memlock infinity", "--keep-capability chown,dac_override"
+        disk = self.drive(self.disk("a.raw"))
+        for words, options, told in (
+                (("-device", "vfio-pci,host=1"), (), memory), (("-device", '{"driver": "vfio-pci"}'), (), memory),
+                (("-device", "vfio-pci,host=1"), ("--limit-memlock", "infinity"), None),
+                (("-device", "vfio-pci,host=1"), ("--keep-capability", "ipc_lock"), None),
+                (("-device", "virtio-rng-pci"), (), None), (("-device", "vfio-user-pci"), (), None),
+                (("-overcommit", "mem-lock=on"), (), memory), (("-overcommit", "mem-lock=on-fault"), (), memory),
+                (("-overcommit", "mem-lock=off,cpu-pm=on"), (), None),
+                (("-fsdev", "local,id=f,path=/,security_model=passthrough"), (), owners),
+                (("-virtfs", "local,path=/,mount_tag=t,security_model=passthrough"), ("--user", "nobody"), owners),
+                (("-fsdev", "local,id=f,path=/,security_model=mapped-xattr"), (), None),
+                (("-virtfs", "local,path=/,mount_tag=t,security_model=passthrough"), ("--keep-capability", "all"), None)):
+            if told == memory and 14 not in capabilities(os.getpid())["CapPrm"]:
+                told = None  # CAP_IPC_LOCK: nothing is lost
+            with self.subTest(words=words, options=options):
+                text = self.vmlatch("check", "--limit-memlock", "8M", *options, "--", "qemu-system-x86_64", *disk,
+                                    *words).out
+                found = [line for line in text.splitlines() if line.startswith(f"warning: {words[0]} {words[1]}: ")]
+                self.assertEqual(len(found), 1 if told else 0, text)
+                self.assert_says(told or "", "".join(found))
+
     def test_of_root_and_setuid_helpers_do_not_go_together(self):
         said = self.refused(64, "vm", *self.drive(self.disk("a.raw")), options=["--allow-setuid-helpers"])
         self.assert_says("give --user too", said)
