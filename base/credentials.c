@@ -53,13 +53,18 @@ static int group_find(const char *group, gid_t *gid, struct error *err)
 	return 0;
 }
 
+/* Without root's rights nobody can take groups, not even his own: nor need he. */
+static bool are_ours(const struct credentials *found)
+{
+	return geteuid() != 0 && found->uid == geteuid() && found->gid == getegid();
+}
+
 int credentials_find(
 	const char *user, const char *group, struct credentials *ret, struct error *err)
 {
 	struct credentials found = { .uid = geteuid(), .gid = getegid() };
 	int code = 0;
 
-	found.change = user || group;
 	if (user)
 		code = user_find(user, &found, err);
 	if (code == 0 && group)
@@ -68,6 +73,7 @@ int credentials_find(
 		credentials_finish(&found);
 		return code;
 	}
+	found.change = (user || group) && !are_ours(&found);
 	*ret = found;
 	return 0;
 }

@@ -28,7 +28,8 @@ struct credentials {
 
 /*
  * What --user and --group name: a name or a number. A user brings its primary
- * group (unless @group says otherwise) and its supplementary ones.
+ * group (unless @group says otherwise) and its supplementary ones. Who has no
+ * root's rights may name himself, and keeps the groups that he has.
  *
  * @user, @group	NULL: not given; both NULL: @ret->change is false
  * @ret			end it with credentials_finish()

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What QEMU and its supervisor may do, as the kernel shows it."""
 
+import grp
 import json
 import os
+import pwd
 import resource
 
 import procfs
 from in_place import DropInTest, InPlaceTest
-from users import ALICE, UserTest
+from users import ALICE, BOB, VMS, UserTest
 from vmtest import VmTest, main
 
 SETS = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
@@ -50,6 +52,34 @@ class Privileges:
         self.assertEqual(status["Uid"].split(), [str(NOBODY)] * 4)
         self.assertEqual(status["Gid"].split(), [str(NOBODY)] * 4)
         self.assertEqual(status["Groups"].split(), [str(NOBODY)])
+
+    def test_of_who_has_no_account_are_the_numbers(self):
+        for options, uid, gid in (
+                (("--user", str(ALICE.uid)), ALICE.uid, ALICE.uid),
+                (("--user", str(ALICE.uid), "--group", str(VMS)), ALICE.uid, VMS), (("--group", str(VMS)), 0, VMS)):
+            with self.subTest(options):
+                disk = self.guest("halt", "disk.img")
+                os.chown(disk, uid, -1)
+                vm = self.running("vm", *self.drive(disk), options=options)
+                status = procfs.status(vm.qemu)
+                self.assertEqual(status["Uid"].split(), [str(uid)] * 4)
+                self.assertEqual(status["Gid"].split(), [str(gid)] * 4)
+                self.assertEqual(status["Groups"].split(), [])
+                self.assertEqual(capabilities(vm.qemu), only())
+                self.does("stop", "vm")
+                vm.wait_end()
+                vm.wait_gone()
+
+    def test_of_a_user_are_all_its_groups(self):
+        members = {name for group in grp.getgrall() for name in group.gr_mem}
+        user = next((user for user in pwd.getpwall() if user.pw_name in members and user.pw_uid), None)
+        if not user:
+            self.skipTest("nobody has a supplementary group here")
+        disk = self.guest("halt", "disk.img")
+        os.chown(disk, user.pw_uid, -1)
+        vm = self.running("vm", *self.drive(disk), options=["--user", user.pw_name])
+        self.assertEqual(set(procfs.status(vm.qemu)["Groups"].split()),
+                         {str(group) for group in os.getgrouplist(user.pw_name, user.pw_gid)})
 
     def test_that_are_named_are_kept_and_no_others(self):
         for options in (), ("--user", "nobody"):
@@ -242,6 +272,23 @@ class Rootless(UserTest):
             self.assertEqual(procfs.status(vm.qemu)["NoNewPrivs"], "1")
             self.does("stop", "vm")
             vm.wait_end()
+
+
+    def test_a_user_may_name_himself_and_nobody_else(self):
+        disk = self.guest("halt", "disk.img")
+        os.chown(disk, ALICE.uid, ALICE.uid)
+        with self.by(ALICE):
+            for options in ("--user", str(ALICE.uid)), ("--group", str(ALICE.uid)):
+                vm = self.running("vm", *self.drive(disk), options=options)
+                status = procfs.status(vm.qemu)
+                self.assertEqual(status["Uid"].split(), [str(ALICE.uid)] * 4)
+                self.assertEqual(status["Groups"].split(), [str(group) for group in ALICE.groups])
+                self.does("stop", "vm")
+                vm.wait_end()
+                vm.wait_gone()
+            for options in ("--user", str(BOB.uid)), ("--user", "root"), ("--group", str(BOB.uid)):
+                said = self.fails(77, "run", "--name", "vm", *options, "qemu-system-x86_64", *self.drive(disk))
+                self.assert_says(r"\(run as root\)", said)
 
 
 class DropIn(DropInTest):
