@@ -62,9 +62,14 @@ static int warn_of_root(struct preparation *p)
 {
 	if (p->drop_in || p->options.user || !runs_as_root(p))
 		return 0;
+	if (p->privileges.capabilities)
+		return strv_add(&p->warnings,
+			"QEMU runs as root, who owns the files of this host: give it a user of "
+			"its own with --user");
 	return strv_add(&p->warnings,
-		"QEMU runs as root, who owns the files of this host even without capabilities: "
-		"give it a user of its own with --user");
+		"QEMU runs as root, but has no capabilities: it owns root's files, and is refused "
+		"those of others, ports below 1024 and the like (--keep-capability lets it). Give "
+		"it a user of its own with --user");
 }
 
 /* What QEMU would say of these is a riddle to who does not think of capabilities. */

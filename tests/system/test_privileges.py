@@ -191,7 +191,8 @@ class AsChild(Privileges, VmTest):
         command = ("--", "qemu-system-x86_64", *self.drive(disk))
         text = self.does("check", *command)
         self.assert_says("QEMU's privileges: user 0, no capabilities; nothing that it starts can gain any", text)
-        self.assert_says("warning: QEMU runs as root", text)
+        self.assert_says("warning: QEMU runs as root, but .* refused those of others.*--keep-capability.*--user", text)
+        self.assert_says("warning: QEMU runs as root, who owns", self.does("check", "--keep-capability=all", *command))
         more = ("--user", "nobody", "--keep-capability", "kill", "--allow-setuid-helpers")
         self.assert_says("user 65534, no capabilities but kill; programs that it starts may gain more",
                          self.does("check", *more, *command))
