@@ -110,6 +110,14 @@ int capability_use(uint64_t set, uint64_t *previous)
 	return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
 }
 
+/* What libcap-ng has been told to do it has tried to: not each failure is told. */
+static int expect(capng_type_t type, uint64_t set)
+{
+	int ret = read_own();
+
+	return ret == 0 && read_set(type) != set ? -EPERM : ret;
+}
+
 int capability_bound(uint64_t set)
 {
 	const unsigned long bits = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED;
@@ -117,9 +125,13 @@ int capability_bound(uint64_t set)
 
 	if (ret < 0 || !capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP))
 		return ret;
-	write_set(CAPNG_BOUNDING_SET, set & read_set(CAPNG_BOUNDING_SET));
-	if (capng_apply(CAPNG_SELECT_BOUNDS) < 0)
-		return -EPERM;
+	set &= read_set(CAPNG_BOUNDING_SET);
+	capng_clear(CAPNG_SELECT_BOUNDS); /* also what is newer than we are */
+	write_set(CAPNG_BOUNDING_SET, set);
+	capng_apply(CAPNG_SELECT_BOUNDS);
+	ret = expect(CAPNG_BOUNDING_SET, set);
+	if (ret < 0)
+		return ret;
 	current = prctl(PR_GET_SECUREBITS);
 	if (current < 0 || prctl(PR_SET_SECUREBITS, current | bits) < 0)
 		return -errno;
@@ -132,11 +144,11 @@ static int apply(uint64_t set, capng_type_t types)
 
 	if (ret < 0)
 		return ret;
-	write_set(CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_INHERITABLE | CAPNG_AMBIENT, 0);
+	capng_clear(CAPNG_SELECT_CAPS | CAPNG_SELECT_AMBIENT);
 	write_set(types, set);
 	if (capng_apply(CAPNG_SELECT_CAPS) < 0 || capng_apply(CAPNG_SELECT_AMBIENT) < 0)
 		return -EPERM;
-	return 0;
+	return expect(CAPNG_AMBIENT, types & CAPNG_AMBIENT ? set : 0);
 }
 
 int capability_keep(uint64_t set)

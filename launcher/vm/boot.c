@@ -67,6 +67,12 @@ static void adopt(struct vm *vm, struct spawn_report *report)
 	vm_post(vm, SUP_EV_CHILD_LOCKED);
 }
 
+/* The others' sentences say what went wrong, but not on the way to what. */
+static bool says_all(enum stage stage)
+{
+	return stage == STAGE_LOCK || stage == STAGE_EXEC;
+}
+
 static void refused(struct vm *vm, struct spawn_report *report)
 {
 	if (report->outcome == LOCK_BUSY) {
@@ -74,7 +80,7 @@ static void refused(struct vm *vm, struct spawn_report *report)
 		note_refusal(vm, EX_TEMPFAIL, &report->error);
 		refusal_way_out(vm, &report->conflict, &vm->way_out);
 	} else {
-		if (!report->error.status)
+		if (!report->error.status || !says_all(report->stage))
 			error_prefix(&report->error, 0, "%s", stage_name(report->stage));
 		note_refusal(vm, exit_status(report->outcome, &report->error), &report->error);
 		if (report->outcome == -EACCES)

@@ -67,7 +67,7 @@ int privileges_bound(const struct privileges *privileges, struct error *err)
 
 	if (privileges->capabilities != CAPABILITY_ALL && !privileges->setuid_helpers)
 		ret = capability_bound(privileges->capabilities);
-	return ret < 0 ? error_set(err, ret, "bound QEMU's capabilities: %s", strerror(-ret)) : 0;
+	return ret < 0 ? error_set(err, ret, "%s", strerror(-ret)) : 0;
 }
 
 int privileges_drop(const struct privileges *privileges, struct error *err)
@@ -76,13 +76,13 @@ int privileges_drop(const struct privileges *privileges, struct error *err)
 
 	if (privileges->capabilities != CAPABILITY_ALL)
 		ret = capability_keep(privileges->capabilities);
-	return ret < 0 ? error_set(err, ret, "drop capabilities: %s", strerror(-ret)) : 0;
+	return ret < 0 ? error_set(err, ret, "%s", strerror(-ret)) : 0;
 }
 
 int privileges_gain_no_more(const struct privileges *privileges, struct error *err)
 {
 	if (!privileges->setuid_helpers && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return error_set(err, -errno, "set no_new_privs: %s", strerror(errno));
+		return error_set(err, -errno, "no_new_privs: %s", strerror(errno));
 	return 0;
 }
 

@@ -2,10 +2,13 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
@@ -16,9 +19,10 @@
  * "NAME.waits" when they begin to. No descriptor is duplicated while there is a
  * file "no-dup", no lock is possible while there is a file "no-locks", and none is
  * taken, though all say yes, while there is a file "lying-locks"; no name can be looked at
- * by lstat() while there is a file "no-look". The monotonic clock is an hour
- * ahead as soon as there is a file "late" (two: "later"), so that deadlines can be met without
- * waiting.
+ * by lstat() while there is a file "no-look". In a forked process no step towards QEMU's
+ * privileges succeeds while there is a file "no-bounds", "no-user", "no-capset" or
+ * "no-new-privs". The monotonic clock is an hour ahead as soon as there is a file "late"
+ * (two: "later"), so that deadlines can be met without waiting.
  */
 
 #define EXPORT  __attribute__((visibility("default")))
@@ -145,4 +149,48 @@ EXPORT int clock_gettime(clockid_t clock, struct timespec *now)
 	if (ret == 0 && clock != CLOCK_REALTIME)
 		now->tv_sec += is_there("later") ? 7200 : is_there("late") ? 3600 : 0;
 	return ret;
+}
+
+static pid_t loaded_by;
+
+__attribute__((constructor)) static void remember_who_loads(void)
+{
+	loaded_by = getpid();
+}
+
+static bool is_denied(const char *name)
+{
+	if (getpid() == loaded_by || !is_there(name))
+		return false;
+	errno = EPERM;
+	return true;
+}
+
+EXPORT int prctl(int option, ...)
+{
+	va_list args;
+	unsigned long a, b, c, d;
+
+	va_start(args, option);
+	a = va_arg(args, unsigned long);
+	b = va_arg(args, unsigned long);
+	c = va_arg(args, unsigned long);
+	d = va_arg(args, unsigned long);
+	va_end(args);
+	if (option == PR_CAPBSET_DROP && is_denied("no-bounds"))
+		return -1;
+	if (option == PR_SET_NO_NEW_PRIVS && is_denied("no-new-privs"))
+		return -1;
+	return syscall(SYS_prctl, option, a, b, c, d);
+}
+
+EXPORT int setresuid(uid_t real, uid_t effective, uid_t saved)
+{
+	return is_denied("no-user") ? -1 : syscall(SYS_setresuid, real, effective, saved);
+}
+
+int capset(void *header, void *data);
+EXPORT int capset(void *header, void *data)
+{
+	return is_denied("no-capset") ? -1 : syscall(SYS_capset, header, data);
 }
