@@ -90,24 +90,47 @@ static int read_own(void)
 	return capng_get_caps_process() < 0 ? -EIO : 0;
 }
 
-uint64_t capability_permitted(void)
+/*
+ * The kernel's own call: libcap-ng reads /proc and asks for each capability, which is
+ * too much for each start and each image that is opened.
+ */
+struct thread_sets {
+	struct __user_cap_header_struct header;
+	struct __user_cap_data_struct halves[2];
+};
+
+static int read_thread(struct thread_sets *ret)
 {
-	return read_own() < 0 ? 0 : read_set(CAPNG_PERMITTED);
+	ret->header = (struct __user_cap_header_struct){ .version = _LINUX_CAPABILITY_VERSION_3 };
+	return syscall(SYS_capget, &ret->header, ret->halves) < 0 ? -errno : 0;
 }
 
-/* For each image that is opened: libcap-ng reads /proc and asks for each capability. */
+static uint64_t whole(uint32_t low, uint32_t high)
+{
+	return low | (uint64_t)high << 32;
+}
+
+uint64_t capability_permitted(void)
+{
+	struct thread_sets own;
+
+	if (read_thread(&own) < 0)
+		return 0;
+	return whole(own.halves[0].permitted, own.halves[1].permitted);
+}
+
 int capability_use(uint64_t set, uint64_t *previous)
 {
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[2];
+	struct thread_sets own;
+	int ret = read_thread(&own);
 
-	if (syscall(SYS_capget, &header, data) < 0)
-		return -errno;
+	if (ret < 0)
+		return ret;
 	if (previous)
-		*previous = data[0].effective | (uint64_t)data[1].effective << 32;
-	data[0].effective = set & data[0].permitted;
-	data[1].effective = set >> 32 & data[1].permitted;
-	return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
+		*previous = whole(own.halves[0].effective, own.halves[1].effective);
+	own.halves[0].effective = set & own.halves[0].permitted;
+	own.halves[1].effective = set >> 32 & own.halves[1].permitted;
+	return syscall(SYS_capset, &own.header, own.halves) < 0 ? -errno : 0;
 }
 
 /* What libcap-ng has been told to do it has tried to: not each failure is told. */

@@ -19,7 +19,7 @@ struct credentials {
 	bool limited;
 	uint64_t capabilities; /* bits, capability.h */
 
-	bool change; /* false: the caller's own, nothing below counts */
+	bool change; /* false: the caller's own, and nothing below @uid counts */
 	uid_t uid;
 	gid_t gid;
 	gid_t *groups; /* supplementary */

@@ -2,14 +2,8 @@
 #include "launcher/check_privileges.h"
 
 #include <stdio.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
-
-static uid_t user_of(const struct preparation *p)
-{
-	return p->credentials.change ? p->credentials.uid : geteuid();
-}
 
 static bool is_as_without_us(const struct preparation *p)
 {
@@ -20,7 +14,7 @@ void check_print_privileges(const struct preparation *p)
 {
 	_cleanup_(str_finish) struct str names = { 0 };
 
-	printf("QEMU's privileges: user %u, ", user_of(p));
+	printf("QEMU's privileges: user %u, ", p->credentials.uid);
 	capability_print(p->privileges.capabilities, &names);
 	if (is_as_without_us(p))
 		printf("the capabilities that it would have without vmlatch");
@@ -49,7 +43,7 @@ static json_t *names_to_json(uint64_t set)
 
 json_t *check_privileges_to_json(const struct preparation *p)
 {
-	return json_pack("{s:I, s:o, s:b}", "uid", (json_int_t)user_of(p), "capabilities",
+	return json_pack("{s:I, s:o, s:b}", "uid", (json_int_t)p->credentials.uid, "capabilities",
 		is_as_without_us(p) ? json_null() : names_to_json(p->privileges.capabilities),
 		"no-new-privs", !p->privileges.setuid_helpers);
 }

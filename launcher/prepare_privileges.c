@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 
@@ -40,16 +39,11 @@ static int keep_given(struct preparation *p, struct error *err)
 		EX_NOPERM);
 }
 
-static bool runs_as_root(const struct preparation *p)
-{
-	return p->credentials.change ? p->credentials.uid == 0 : geteuid() == 0;
-}
-
 /* Its exec would give a QEMU of root's all that the bounding set has. */
 static int check_helpers(const struct preparation *p, struct error *err)
 {
 	if (!p->privileges.setuid_helpers || p->privileges.capabilities == CAPABILITY_ALL ||
-		!runs_as_root(p))
+		p->credentials.uid != 0)
 		return 0;
 	return error_status(err,
 		error_set(err, -EINVAL,
@@ -60,7 +54,7 @@ static int check_helpers(const struct preparation *p, struct error *err)
 
 static int warn_of_root(struct preparation *p)
 {
-	if (p->drop_in || p->options.user || !runs_as_root(p))
+	if (p->drop_in || p->options.user || p->credentials.uid != 0)
 		return 0;
 	if (p->privileges.capabilities)
 		return strv_add(&p->warnings,

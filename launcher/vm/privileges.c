@@ -38,11 +38,6 @@ static const struct {
 	{ CAP_FOWNER },
 };
 
-const char *privileges_limit_name(enum privileges_limit limit)
-{
-	return limits[limit].name;
-}
-
 int privileges_set_limits(const struct privileges *privileges, struct error *err)
 {
 	size_t i;
@@ -88,10 +83,9 @@ int privileges_gain_no_more(const struct privileges *privileges, struct error *e
 
 int privileges_explain(const struct credentials *credentials, int code, struct error *err)
 {
-	uid_t uid = credentials->change ? credentials->uid : geteuid();
 	char sentence[sizeof(err->text)];
 
-	if (code != -EACCES || uid != 0 || !credentials->limited ||
+	if (code != -EACCES || credentials->uid != 0 || !credentials->limited ||
 		credentials->capabilities & capability_bit(CAP_DAC_OVERRIDE))
 		return code;
 	snprintf(sentence, sizeof(sentence), "%s", err->text);

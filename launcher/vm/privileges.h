@@ -34,9 +34,6 @@ struct privileges {
 	bool setuid_helpers;   /* what QEMU executes may gain rights, as qemu-bridge-helper does */
 };
 
-/* The name that --limit-NAME and 'ulimit' have for it. */
-const char *privileges_limit_name(enum privileges_limit limit);
-
 int privileges_set_limits(const struct privileges *privileges, struct error *err);
 int privileges_bound(const struct privileges *privileges, struct error *err);
 /* between these two the process becomes another user: credentials_become() */
