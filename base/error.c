@@ -37,6 +37,16 @@ int error_prefix(struct error *err, int code, const char *fmt, ...)
 	return error_set(err, code, "%s: %s", prefix, rest);
 }
 
+int error_append(struct error *err, int code, const char *words)
+{
+	char sentence[sizeof(err->text)];
+
+	if (!err)
+		return code;
+	memcpy(sentence, err->text, sizeof(sentence));
+	return error_set(err, code, "%s%s", sentence, words);
+}
+
 int error_status(struct error *err, int code, int status)
 {
 	if (err && !err->status)

@@ -29,5 +29,8 @@ _public_ int error_set(struct error *err, int code, const char *fmt, ...)
 _public_ int error_prefix(struct error *err, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* Put words behind the sentence that is there; returns @code. */
+_public_ int error_append(struct error *err, int code, const char *words);
+
 /* Name the exit status; the first one named stays. Returns @code. */
 _public_ int error_status(struct error *err, int code, int status);

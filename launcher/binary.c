@@ -133,6 +133,6 @@ int binary_find_real(const char *name, const char *configured, const struct strv
 int binary_become(const char *binary, char **argv, struct error *err)
 {
 	execv(binary, argv);
-	error_status(err, 0, errno == ENOENT ? EXIT_STATUS_NOT_FOUND : EXIT_STATUS_NOT_EXECUTABLE);
+	error_status(err, 0, exit_status_of_exec(errno));
 	return error_set(err, -errno, "%s: %s", binary, strerror(errno));
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <errno.h>
 #include <sysexits.h>
 
 #include "base/error.h"
@@ -22,3 +23,9 @@ int exit_status(int code, const struct error *err);
 
 /* The same, and say @err on stderr. For the last line of a verb. */
 int exit_failure(int code, const struct error *err);
+
+/* For an exec that has failed with @number, an errno. */
+static inline int exit_status_of_exec(int number)
+{
+	return number == ENOENT ? EXIT_STATUS_NOT_FOUND : EXIT_STATUS_NOT_EXECUTABLE;
+}

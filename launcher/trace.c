@@ -173,8 +173,7 @@ int trace_add(struct trace *trace, const char *binary, struct error *err)
 	return 0;
 }
 
-/* Is the memfd that QEMU @pid was given as @path the one that @line names as its own? 1, 0, -errno
- */
+/* Is the memfd that QEMU @pid was given as @path the one that @line names? 1, 0 or -errno. */
 static int names(pid_t pid, const char *path, const char *line)
 {
 	_cleanup_(freep) char *text = NULL;

@@ -64,8 +64,7 @@ static int add_foreign_exec(scmp_filter_ctx ctx, const struct filter_line *line,
 static int add_rule(scmp_filter_ctx ctx, const struct filter_line *line, int number)
 {
 	switch (line->condition) {
-	case FILTER_EQUALS: /* the kernel takes an int, and what a caller leaves above it is nothing
-			     */
+	case FILTER_EQUALS: /* the kernel takes an int: what is above it is nothing */
 		return seccomp_rule_add_exact(ctx, action_of(line->action), number, 1,
 			SCMP_CMP(line->argument, SCMP_CMP_MASKED_EQ, UINT32_MAX, line->value));
 	case FILTER_ANY_BIT:

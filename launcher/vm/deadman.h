@@ -19,8 +19,7 @@ struct deadman {
 
 struct deadman_prey {
 	int pidfd;
-	/* who was started, and has QEMU's monitor from us: whoever goes by it (trace.h) dies, too
-	 */
+	/* was started with QEMU's monitor: whoever goes by it (trace.h) dies, too */
 	pid_t starter; /* 0: the pidfd says it all */
 	uint64_t start_time;
 };

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -83,16 +82,12 @@ int privileges_gain_no_more(const struct privileges *privileges, struct error *e
 
 int privileges_explain(const struct credentials *credentials, int code, struct error *err)
 {
-	char sentence[sizeof(err->text)];
-
 	if (code != -EACCES || credentials->uid != 0 || !credentials->limited ||
 		credentials->capabilities & capability_bit(CAP_DAC_OVERRIDE))
 		return code;
-	snprintf(sentence, sizeof(sentence), "%s", err->text);
-	return error_set(err, code,
-		"%s (root's QEMU has no capabilities: run it as the file's owner with --user, or "
-		"give --keep-capability dac_override)",
-		sentence);
+	return error_append(err, code,
+		" (root's QEMU has no capabilities: run it as the file's owner with --user, or "
+		"give --keep-capability dac_override)");
 }
 
 static void become_important(void)

@@ -62,6 +62,6 @@ int qemu_exec_run(const struct qemu_exec *exec, struct error *err)
 {
 	int ret = exec_secret_execute(&exec->secret);
 
-	error_status(err, 0, ret == -ENOENT ? EXIT_STATUS_NOT_FOUND : EXIT_STATUS_NOT_EXECUTABLE);
+	error_status(err, 0, exit_status_of_exec(-ret));
 	return error_set(err, ret, "%s: %s", exec->secret.path, strerror(-ret));
 }

@@ -2,7 +2,6 @@
 #include "launcher/vm/sandbox_stage.h"
 
 #include <stddef.h>
-#include <stdio.h>
 
 #include "base/log.h"
 #include "sandbox/load.h"
@@ -11,7 +10,6 @@ int sandbox_stage_load(const struct sandbox_plan *plan, const struct exec_secret
 	int *listener, struct error *err)
 {
 	bool strict = plan->mode == SANDBOX_STRICT;
-	char sentence[sizeof(err->text)];
 	int ret;
 
 	*listener = -1;
@@ -19,10 +17,7 @@ int sandbox_stage_load(const struct sandbox_plan *plan, const struct exec_secret
 		return 0;
 	ret = sandbox_load(strict ? &sandbox_qemu_strict : &sandbox_qemu_default,
 		strict ? secret : NULL, listener, err);
-	if (ret == 0)
-		return 0;
-	snprintf(sentence, sizeof(sentence), "%s", err->text);
-	return error_set(err, ret, "%s (--sandbox=off starts it without)", sentence);
+	return ret < 0 ? error_append(err, ret, " (--sandbox=off starts it without)") : 0;
 }
 
 /* Sanitizers have calls of their own (meson's supervisor_filter). */

@@ -266,6 +266,15 @@ static pid_t start_listened(const struct try *try, int *listener)
 	return pid;
 }
 
+/* The first that comes. */
+static void take_notice(int listener, struct sandbox_notice *ret)
+{
+	struct pollfd ready = { .fd = listener, .events = POLLIN };
+
+	assert_int_equal(poll(&ready, 1, 10000), 1);
+	assert_int_equal(sandbox_notice_take(listener, ret), 0);
+}
+
 static const struct try kexec = TRY(kexec_load, -SIGSYS, 0, -1, 0, -1);
 
 static void the_call_and_the_caller_are_named(void **state)
@@ -274,11 +283,9 @@ static void the_call_and_the_caller_are_named(void **state)
 	char text[SANDBOX_CALL_SIZE];
 	_cleanup_(closep) int listener = -1;
 	pid_t pid = start_listened(&kexec, &listener);
-	struct pollfd ready = { .fd = listener, .events = POLLIN };
 
 	(void)state;
-	assert_int_equal(poll(&ready, 1, 10000), 1);
-	assert_int_equal(sandbox_notice_take(listener, &notice), 0);
+	take_notice(listener, &notice);
 	assert_int_equal(notice.thread, pid);
 	assert_string_equal(sandbox_notice_call(&notice, text), "kexec_load");
 	assert_true(sandbox_notice_is_valid(listener, &notice));
@@ -295,11 +302,9 @@ static void a_call_that_is_not_answered_by_death_is_refused(void **state)
 	struct sandbox_notice notice;
 	_cleanup_(closep) int listener = -1;
 	pid_t pid = start_listened(&kexec, &listener);
-	struct pollfd ready = { .fd = listener, .events = POLLIN };
 
 	(void)state;
-	assert_int_equal(poll(&ready, 1, 10000), 1);
-	assert_int_equal(sandbox_notice_take(listener, &notice), 0);
+	take_notice(listener, &notice);
 	assert_int_equal(sandbox_notice_refuse(listener, &notice), 0);
 	assert_int_equal(status_of(pid), EPERM);
 }
