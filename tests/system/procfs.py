@@ -84,6 +84,19 @@ def children(pid):
     return found
 
 
+def stuck(pid):
+    """Where each thread of a process is that does not get on: lines for a failed test's message."""
+    def read(task, name):
+        try:
+            with open(f"/proc/{task}/{name}", encoding="utf-8", errors="replace") as file:
+                return " < ".join(line.split()[-1] if name == "stack" else line.strip() for line in file)
+        except OSError as error:
+            return error.strerror
+    lines = [f"{pid} {state(pid)} {' '.join(argv(pid)).strip()[:200]}: {fds(pid)}"]
+    return lines + [f"\t{task} {read(task, 'comm')}: call {read(task, 'syscall')} in {read(task, 'stack')}"
+                    for task in _tasks(pid)]
+
+
 def status(pid):
     """The lines of /proc/PID/status by their names."""
     with open(f"/proc/{pid}/status", encoding="ascii") as file:

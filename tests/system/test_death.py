@@ -15,6 +15,8 @@ QEMU_WRITES = 101  # QEMU's own lock on an image that it writes
 
 
 class Death(VmTest):
+    writer_rests = False
+
     def test_of_qemu_frees_its_locks(self):
         disk = self.guest("writer")
         vm = self.running("vm", *self.drive(disk))

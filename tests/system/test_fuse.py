@@ -92,6 +92,7 @@ class Doctor(OnFuse):
 
 class Program(OnFuse):
     """That keeps no locks: the kernel has them as long as somebody has the mount's files open."""
+    writer_rests = False
 
     def test_that_dies_loses_no_lock_and_everybody_is_told(self):
         fuse = self.mounted("kernel")

@@ -11,6 +11,8 @@ from vmtest import VmTest, main, missing
 
 
 class Holes(VmTest):
+    writer_rests = False
+
     def test_w1_a_busy_second_disk_leaves_the_first_free_and_a_later_resume_works(self):
         disks = [self.guest("writer"), self.disk("two.raw")]
         vm = self.running("vm", *self.drive(disks[0]), *self.drive(disks[1]))

@@ -13,6 +13,8 @@ SLOW = "throttling.iops-write=1"
 
 
 class ByTheUser(VmTest):
+    writer_rests = False
+
     def test_frees_the_disk_and_resume_takes_it_again(self):
         disk = self.guest("writer")
         vm = self.running("vm", *self.drive(disk))
@@ -104,6 +106,7 @@ class ByTheUser(VmTest):
 
 class Drain(VmTest):
     """From the moment the disk can be had not one write of the guest lands."""
+    writer_rests = False
 
     def take_when_free(self, disk):
         """Try to take the disk for as long as it takes, as a rival would."""

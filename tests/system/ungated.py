@@ -47,6 +47,8 @@ def forbid_ptrace():
 
 
 class UngatedTest(VmTest):
+    writer_rests = False
+
     def paused(self, *options, guest="writer", devices=None, owner=None, lock="released", **more):
         """Released (or its locks are `lock`), and `mine` is the monitor that can resume it.
 

@@ -40,6 +40,7 @@ OTHERS_FILES = ("--keep-capability", "dac_override")
 
 COUNTER_OFFSET = 512        # where the guests 'counter' and 'writer' write
 WRITER_NAME_OFFSET = 416    # where the guest 'writer' has its name
+WRITER_PACE_OFFSET = 432    # and its pace: 0 is as fast as it can
 RELEASE_ALL = ("--release-on", "stop,watchdog,io-error")
 PR_SET_PDEATHSIG = 1
 
@@ -141,8 +142,8 @@ class Vm:
             return (self.is_this(seen)
                     and (run is None or seen.get("run_state") in words(run))
                     and (lock is None or seen.get("lock_state") in words(lock)))
-        wait_for(lambda: f"{self.name} should be {run}, {lock}, but is {seen}\n{self.err}",
-                 reached, timeout)
+        wait_for(lambda: f"{self.name} should be {run}, {lock}, but is {seen}\n{self.err}\n"
+                         f"{self.test.all_there_is()}", reached, timeout)
         return seen
 
     def wait_end(self, timeout=TIMEOUT):
@@ -150,7 +151,8 @@ class Vm:
         try:
             return self.process.wait(timeout)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"{self.name} did not end within {timeout} s\n{self.err}") from None
+            raise AssertionError(f"{self.name} did not end within {timeout} s\n{self.err}\n"
+                                 f"{self.test.all_there_is()}") from None
 
     def wait_gone(self):
         """Until the supervisor has cleaned up, too."""
@@ -226,6 +228,7 @@ def lock_state_of(data):
 class VmTest(unittest.TestCase):
     maxDiff = None
     vm_class = Vm
+    writer_rests = True     # no: the guest 'writer' has a write under way at every moment, and takes a processor
 
     def setUp(self):
         if not shutil.which(VMLATCH):
@@ -254,6 +257,10 @@ class VmTest(unittest.TestCase):
             with open(path, "r+b") as file:
                 file.seek(WRITER_NAME_OFFSET)
                 file.write(writer.encode().ljust(16, b"\0"))
+        if guest == "writer" and not self.writer_rests:
+            with open(path, "r+b") as file:
+                file.seek(WRITER_PACE_OFFSET)
+                file.write(b"\0")
         self.images.append(path)
         return path
 
@@ -412,6 +419,15 @@ class VmTest(unittest.TestCase):
         """The refusal's first sentence: the disk, the VM, where, since when."""
         self.assert_says(rf"{re.escape(str(disk))} is in use by VM '{re.escape(holder.name)}' "
                          rf"\(host \S+, pid {holder.qemu}, since \d{{4}}-\d\d-\d\d \d\d:\d\d\)", text)
+
+    def all_there_is(self):
+        """For the message of a test that waited in vain: the VMs, their processes, who has the images locked."""
+        pids = {vm.pid for vm in self.vms} | set(procfs.with_environment(str(self.runtime)))
+        lines = [line for pid in sorted(pids) for line in procfs.stuck(pid)]
+        lines += [f"{image}: {lock} of {pid}" for image in self.images if image.exists()
+                  for pid in sorted(pids) for lock in procfs.fd_locks(pid, image)]
+        lines.append(f"VMs {self.json('list')}")  # last: to be asked wakes whoever sleeps
+        return "\n\t".join(lines)
 
     # --- the end ---
 
