@@ -2,10 +2,12 @@
 #include <jansson.h>
 #include <stdio.h>
 
+#include "base/cleanup.h"
 #include "launcher/check_finding.h"
 #include "launcher/check_privileges.h"
 #include "launcher/check_sandbox.h"
 #include "launcher/json_text.h"
+#include "launcher/vm/qemu_arguments.h"
 #include "launcher/vm_holder.h"
 
 #define SHOWN 4096
@@ -84,21 +86,11 @@ static json_t *finding_to_json(const struct preparation *p, const struct check_f
 
 static json_t *argv_to_json(const struct preparation *p)
 {
-	json_t *array = json_array();
-	char **arg = p->plan.argv;
+	const struct qemu_arguments arguments = qemu_arguments_of(&p->plan);
+	_cleanup_(strv_finish) struct strv argv = { 0 };
 
-	json_array_append_new(array, shown(*arg++));
-	if (p->plan.verified || p->plan.incoming)
-		json_array_append_new(array, json_string("-S"));
-	if (p->sandbox.qemus_own) {
-		json_array_append_new(array, json_string("-sandbox"));
-		json_array_append_new(array, json_string(p->sandbox.qemus_own));
-	}
-	json_array_append_new(array, json_string("-readconfig"));
-	json_array_append_new(array, json_string("/dev/fd/N"));
-	for (; *arg; arg++)
-		json_array_append_new(array, shown(*arg));
-	return array;
+	qemu_arguments_join(&arguments, "/dev/fd/N", &argv);
+	return strings_to_json(&argv);
 }
 
 static json_t *resources_to_json(const struct check_findings *findings)

@@ -3,9 +3,11 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
+#include "base/cleanup.h"
 #include "launcher/check_finding.h"
 #include "launcher/check_privileges.h"
 #include "launcher/check_sandbox.h"
+#include "launcher/vm/qemu_arguments.h"
 #include "locking/lock_conflict.h"
 
 #define SHOWN 4096
@@ -26,17 +28,14 @@ static void print_argument(const char *arg)
 
 static void print_argv(const struct preparation *p)
 {
-	char **arg = p->plan.argv;
+	const struct qemu_arguments arguments = qemu_arguments_of(&p->plan);
+	_cleanup_(strv_finish) struct strv argv = { 0 };
+	size_t i;
 
+	qemu_arguments_join(&arguments, "/dev/fd/N", &argv);
 	printf("QEMU would get:");
-	print_argument(*arg++);
-	if (p->plan.verified || p->plan.incoming)
-		print_argument("-S");
-	if (p->sandbox.qemus_own)
-		printf(" -sandbox %s", p->sandbox.qemus_own);
-	printf(" -readconfig /dev/fd/N");
-	for (; *arg; arg++)
-		print_argument(*arg);
+	for (i = 0; i < argv.n; i++)
+		print_argument(argv.items[i]);
 	printf("\n");
 }
 

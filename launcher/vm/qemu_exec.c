@@ -11,35 +11,13 @@
 #include "launcher/exit_status.h"
 #include "launcher/vm/spawn_wire.h"
 
-/* argv[0], ours, then the user's arguments untouched: appended, "-name" last would swallow one. */
-static int make_arguments(struct strv *argv, const struct spawn_plan *plan, int config_fd)
+int qemu_exec_prepare(struct qemu_exec *exec, const struct spawn_plan *plan, int config_fd)
 {
-	const char *sandbox = plan->sandbox->qemus_own;
 	char config[32];
-	char **arg;
 	int ret;
 
 	snprintf(config, sizeof(config), "/dev/fd/%d", config_fd);
-	ret = strv_add(argv, plan->argv[0]);
-	if (ret == 0 && plan->add_stop)
-		ret = strv_add(argv, "-S");
-	if (ret == 0 && sandbox)
-		ret = strv_add(argv, "-sandbox");
-	if (ret == 0 && sandbox)
-		ret = strv_add(argv, sandbox);
-	if (ret == 0)
-		ret = strv_add(argv, "-readconfig");
-	if (ret == 0)
-		ret = strv_add(argv, config);
-	for (arg = plan->argv + 1; ret == 0 && *arg; arg++)
-		ret = strv_add(argv, *arg);
-	return ret;
-}
-
-int qemu_exec_prepare(struct qemu_exec *exec, const struct spawn_plan *plan, int config_fd)
-{
-	int ret = make_arguments(&exec->argv, plan, config_fd);
-
+	ret = qemu_arguments_join(&plan->arguments, config, &exec->argv);
 	return ret < 0 ? ret
 		       : exec_secret_make(plan->binary, exec->argv.items, environ, &exec->secret);
 }

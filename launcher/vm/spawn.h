@@ -9,6 +9,7 @@
 #include "base/credentials.h"
 #include "base/error.h"
 #include "launcher/vm/privileges.h"
+#include "launcher/vm/qemu_arguments.h"
 #include "launcher/vm/sandbox_stage.h"
 #include "launcher/vm/stage.h"
 #include "locking/domain_lock.h"
@@ -32,10 +33,9 @@
 
 struct spawn_plan {
 	bool in_place;
-	const char *binary;    /* a path */
-	char **argv;           /* the user's; [0] is what QEMU is called */
+	const char *binary; /* a path */
+	struct qemu_arguments arguments;
 	bool keep_environment; /* also what is a service's or vmlatch's in it */
-	bool add_stop;         /* -S */
 	int monitor_fd;        /* listening; becomes QEMU's monitor "vmlatch" */
 	const struct credentials *credentials;
 	const struct privileges *privileges;

@@ -111,9 +111,8 @@ static int start_child(struct vm *vm, struct error *err)
 	struct spawn_plan plan = {
 		.in_place = vm->plan->in_place,
 		.binary = vm->plan->binary,
-		.argv = vm->plan->argv,
+		.arguments = qemu_arguments_of(vm->plan),
 		.keep_environment = vm->plan->drop_in,
-		.add_stop = vm->plan->verified || vm->plan->incoming,
 		.monitor_fd = vm->monitor_listen_fd,
 		.credentials = vm->plan->credentials,
 		.privileges = vm->plan->privileges,
