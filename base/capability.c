@@ -65,16 +65,6 @@ void capability_print(uint64_t set, struct str *out)
 	}
 }
 
-static uint64_t read_set(capng_type_t type)
-{
-	uint64_t set = 0;
-	unsigned i;
-
-	for (i = 0; i <= CAP_LAST_CAP; i++)
-		set |= capng_have_capability(type, i) ? capability_bit(i) : 0;
-	return set;
-}
-
 static void write_set(capng_type_t types, uint64_t set)
 {
 	unsigned i;
@@ -83,16 +73,9 @@ static void write_set(capng_type_t types, uint64_t set)
 		capng_update(set & capability_bit(i) ? CAPNG_ADD : CAPNG_DROP, types, i);
 }
 
-/* libcap-ng's state is each thread's own: what is to change is read first. */
-static int read_own(void)
-{
-	capng_clear(CAPNG_SELECT_ALL);
-	return capng_get_caps_process() < 0 ? -EIO : 0;
-}
-
 /*
- * The kernel's own call: libcap-ng reads /proc and asks for each capability, which is
- * too much for each start and each image that is opened.
+ * What there is, the kernel is asked itself: libcap-ng reads /proc/PID/status twice for
+ * it, which is too much for each start and each image that is opened.
  */
 struct thread_sets {
 	struct __user_cap_header_struct header;
@@ -133,28 +116,44 @@ int capability_use(uint64_t set, uint64_t *previous)
 	return syscall(SYS_capset, &own.header, own.halves) < 0 ? -errno : 0;
 }
 
-/* What libcap-ng has been told to do it has tried to: not each failure is told. */
-static int expect(capng_type_t type, uint64_t set)
+/* Those that the kernel knows and says yes of, by a prctl() with a capability's number. */
+static uint64_t ask(int (*is_set)(int capability))
 {
-	int ret = read_own();
+	uint64_t set = 0;
+	int i, answer = 0;
 
-	return ret == 0 && read_set(type) != set ? -EPERM : ret;
+	for (i = 0; i < 64 && answer >= 0; i++) {
+		answer = is_set(i);
+		set |= answer > 0 ? capability_bit(i) : 0;
+	}
+	return set;
 }
 
+static int is_bounding(int capability)
+{
+	return prctl(PR_CAPBSET_READ, capability, 0, 0, 0);
+}
+
+static int is_ambient(int capability)
+{
+	return prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, capability, 0, 0);
+}
+
+/* What libcap-ng has been told to do it has tried to: not each failure is told. */
 int capability_bound(uint64_t set)
 {
 	const unsigned long bits = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED;
-	int current, ret = read_own();
+	struct thread_sets own;
+	int current, ret = read_thread(&own);
 
-	if (ret < 0 || !capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP))
+	if (ret < 0 || !(own.halves[0].effective & capability_bit(CAP_SETPCAP)))
 		return ret;
-	set &= read_set(CAPNG_BOUNDING_SET);
-	capng_clear(CAPNG_SELECT_BOUNDS); /* also what is newer than we are */
+	set &= ask(is_bounding);
+	capng_clear(CAPNG_SELECT_ALL); /* also what is newer than we are */
 	write_set(CAPNG_BOUNDING_SET, set);
 	capng_apply(CAPNG_SELECT_BOUNDS);
-	ret = expect(CAPNG_BOUNDING_SET, set);
-	if (ret < 0)
-		return ret;
+	if (ask(is_bounding) != set)
+		return -EPERM;
 	current = prctl(PR_GET_SECUREBITS);
 	if (current < 0 || prctl(PR_SET_SECUREBITS, current | bits) < 0)
 		return -errno;
@@ -163,15 +162,11 @@ int capability_bound(uint64_t set)
 
 static int apply(uint64_t set, capng_type_t types)
 {
-	int ret = read_own();
-
-	if (ret < 0)
-		return ret;
 	capng_clear(CAPNG_SELECT_CAPS | CAPNG_SELECT_AMBIENT);
 	write_set(types, set);
 	if (capng_apply(CAPNG_SELECT_CAPS) < 0 || capng_apply(CAPNG_SELECT_AMBIENT) < 0)
 		return -EPERM;
-	return expect(CAPNG_AMBIENT, types & CAPNG_AMBIENT ? set : 0);
+	return ask(is_ambient) == (types & CAPNG_AMBIENT ? set : 0) ? 0 : -EPERM;
 }
 
 int capability_keep(uint64_t set)
