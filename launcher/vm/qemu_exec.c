@@ -18,8 +18,10 @@ int qemu_exec_prepare(struct qemu_exec *exec, const struct spawn_plan *plan, int
 
 	snprintf(config, sizeof(config), "/dev/fd/%d", config_fd);
 	ret = qemu_arguments_join(&plan->arguments, config, &exec->argv);
-	return ret < 0 ? ret
-		       : exec_secret_make(plan->binary, exec->argv.items, environ, &exec->secret);
+	exec->secret = (struct exec_secret){ plan->binary, exec->argv.items, environ };
+	if (ret < 0 || plan->sandbox->mode != SANDBOX_STRICT)
+		return ret;
+	return exec_secret_make(plan->binary, exec->argv.items, environ, &exec->secret);
 }
 
 int qemu_exec_restrict(

@@ -12,7 +12,7 @@
  */
 struct qemu_exec {
 	struct strv argv;
-	struct exec_secret secret;
+	struct exec_secret secret; /* but without a strict filter it is none */
 };
 
 /*
