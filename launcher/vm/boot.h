@@ -5,11 +5,8 @@
 
 /* From the fork to the guest's first instruction. */
 
-/* Listen to the child and to its death. 0 or -errno with a sentence. */
-int boot_watch(struct vm *vm, struct error *err);
-
-/* The child is dead: what it said last may still lie in the socket. */
-void boot_hear_last_words(struct vm *vm);
+/* A start that cannot go on: what to say and what to leave with. */
+void boot_note_refusal(struct vm *vm, int status, const struct error *err);
 
 /* A start that cannot go on, whatever QEMU itself says. */
 void boot_fail(struct vm *vm, const struct error *err);

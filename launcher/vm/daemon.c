@@ -11,6 +11,7 @@
 #include "base/process.h"
 #include "launcher/trace.h"
 #include "launcher/vm/boot.h"
+#include "launcher/vm/child_news.h"
 #include "launcher/vm/ending.h"
 #include "launcher/vm/locks.h"
 #include "launcher/vm/monitor.h"
@@ -104,7 +105,7 @@ static void on_starter_death(uv_poll_t *poll, int status, int events)
 	(void)status;
 	(void)events;
 	uv_poll_stop(poll);
-	boot_hear_last_words(vm);
+	child_news_hear_last(vm);
 	vm->daemon.starter_gone = true;
 	if (vm->daemon.known && is_starter(vm))
 		vm_post(vm, SUP_EV_EXITED);

@@ -15,7 +15,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "launcher/exit_status.h"
-#include "launcher/vm/boot.h"
+#include "launcher/vm/child_news.h"
 #include "launcher/vm/control.h"
 #include "launcher/vm/detach.h"
 #include "launcher/vm/ending.h"
@@ -137,7 +137,7 @@ static int start_child(struct vm *vm, struct error *err)
 	signal(SIGPIPE, SIG_IGN);               /* ours alone: a reader of stderr may go away */
 	vm->state.qemu.pid = vm->child.pid;
 	vm->state.qemu.start_time = vm->child.start_time;
-	return boot_watch(vm, err);
+	return child_news_watch(vm, err);
 }
 
 /*
