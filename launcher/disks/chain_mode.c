@@ -13,8 +13,9 @@ enum resource_mode chain_mode_find(
 	bool shared = device && !(place->uses & ARGV_USE_NO_SHARING);
 	bool plain = place->plain && strcmp(format, "raw") == 0;
 
+	/* one that was guessed counts for nothing: a QEMU without that driver takes it for raw */
 	*ret_why = "QEMU cannot write this format";
-	if (block_driver_only_reads(format))
+	if (place->format && block_driver_only_reads(format))
 		return RESOURCE_READER;
 	*ret_why = place->backing ? "a backing file is only read"
 				  : "read-only, a CD-ROM, or the base of a snapshot";
@@ -29,6 +30,9 @@ enum resource_mode chain_mode_find(
 	if (place->auto_read_only && faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) < 0 &&
 		(errno == EACCES || errno == EROFS))
 		return RESOURCE_READER;
+	*ret_why = "a QEMU without a driver for its format would take it for raw, and write to it";
+	if (block_driver_only_reads(format))
+		return RESOURCE_EXCLUSIVE;
 	*ret_why = "each device that uses it has share-rw=on";
 	if (plain && shared)
 		return RESOURCE_SHARED;

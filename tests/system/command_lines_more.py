@@ -3,6 +3,8 @@
 from command_lines import DRIVE, LATER, VIRTIO, blockdev
 
 SECRET = ['-object', 'secret,id=s,data=secret']
+# This QEMU only reads them; one that was built without the driver would write to them.
+WITHOUT_DRIVER = LATER
 NVDIMM = ['-machine', 'pc,nvdimm=on', '-m', '64M,slots=2,maxmem=128M']
 
 MORE_CASES = [
@@ -126,10 +128,13 @@ MORE_CASES = [
     ('vmdk_in_a_subdirectory', ['-hda', 'sub/flat.vmdk']),
     ('vmdk_as_backing_file', ['-hda', 'overvmdk.qcow2']),
     ('vmdk_blockdev', ['-blockdev', 'driver=vmdk,node-name=d,file.driver=file,file.filename=flat.vmdk', *VIRTIO]),
-    ('bochs', ['-drive', 'file=i.bochs,if=virtio']),
+    ('bochs', ['-drive', 'file=i.bochs,if=virtio'], WITHOUT_DRIVER),
+    ('bochs_explicit', ['-drive', 'file=i.bochs,if=virtio,format=bochs']),
+    ('bochs_read_only', ['-drive', 'file=i.bochs,if=virtio,readonly=on']),
     ('bochs_as_raw', ['-drive', 'file=i.bochs,if=virtio,format=raw']),
     ('not_quite_bochs', ['-drive', 'file=no.bochs,if=virtio']),
-    ('cloop', ['-drive', 'file=i.cloop,if=virtio']),
+    ('cloop', ['-drive', 'file=i.cloop,if=virtio'], WITHOUT_DRIVER),
+    ('cloop_explicit', ['-drive', 'file=i.cloop,if=virtio,format=cloop']),
     ('cloop_as_cdrom', ['-cdrom', 'i.cloop']),
     ('luks', [*SECRET, '-drive', 'file=i.luks,key-secret=s,if=virtio']),
     ('luks_explicit', [*SECRET, '-blockdev', 'driver=luks,key-secret=s,node-name=d,file.driver=file,'

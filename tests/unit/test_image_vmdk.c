@@ -235,20 +235,32 @@ static void a_text_that_is_called_a_vmdk_is_noted(void **state)
 	chain_expect("-drive file=odd,format=vmdk", "odd exclusive; not-understood");
 }
 
-static void formats_that_cannot_be_written_are_readers(void **state)
+static void formats_that_cannot_be_written_are_readers_if_they_are_given(void **state)
 {
 	static const char bochs[] = "Bochs Virtual HD Image\0\0\0\0\0\0\0\0\0\0"
 				    "Redolog\0\0\0\0\0\0\0\0\0Growing\0\0\0\0\0\0\0\0\0\0\0\2";
+	static const char cloop[] = "#!/bin/sh\n#V2.0 Format\n"
+				    "modprobe cloop file=$0 && mount -r -t iso9660 /dev/cloop $1\n";
 
 	(void)state;
 	chain_put("bochs", bochs, sizeof(bochs));
 	chain_put_raw("disk.dmg");
 	chain_put_raw("dmg");
-	chain_expect("-hda bochs", "bochs reader");
-	chain_expect("-drive file=bochs,format=raw", "bochs exclusive");
+	chain_put("cloop", cloop, sizeof(cloop));
 	chain_expect("-drive file=bochs,format=bochs,if=virtio", "bochs reader");
-	chain_expect("-drive file=disk.dmg", "disk.dmg reader");
+	chain_expect("-drive file=bochs,format=raw", "bochs exclusive");
+	chain_expect("-drive file=disk.dmg,format=dmg", "disk.dmg reader");
 	chain_expect("-drive file=disk.dmg,format=raw", "disk.dmg exclusive");
+	chain_expect("-drive file=cloop,format=cloop", "cloop reader");
+	/* that QEMU has a driver for it is not known */
+	chain_expect("-hda bochs", "bochs exclusive");
+	chain_expect("-drive file=bochs,if=virtio,readonly=on", "bochs reader");
+	chain_expect("-drive file=bochs,if=none,id=d -device virtio-blk,drive=d,share-rw=on",
+		"bochs exclusive");
+	chain_expect("-drive file=disk.dmg", "disk.dmg exclusive");
+	chain_expect("-cdrom disk.dmg", "disk.dmg reader");
+	chain_expect("-hda cloop", "cloop exclusive");
+	chain_expect("-hda cloop -snapshot", "cloop reader");
 	chain_expect("-drive file=dmg", "dmg exclusive");
 }
 
@@ -266,7 +278,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			a_text_that_is_called_a_vmdk_is_noted, chain_setup, chain_teardown),
 		cmocka_unit_test_setup_teardown(
-			formats_that_cannot_be_written_are_readers, chain_setup, chain_teardown),
+			formats_that_cannot_be_written_are_readers_if_they_are_given, chain_setup,
+			chain_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
