@@ -128,10 +128,21 @@ static int data_file_walk(struct chain *chain, const json_t *node, const struct 
 	return chain_walk_node(chain, made, &below, &ignored);
 }
 
+/* What the user says of an extent stands beside the name, and cannot go over it (QEMU 7.2). */
+static json_t *extent_node(const json_t *node, size_t number, const char *name)
+{
+	char key[32];
+
+	snprintf(key, sizeof(key), "%zu", number);
+	return chain_node(
+		json_object_get(json_object_get(node, "extents"), key), NODE_PSEUDO_FILENAME, name);
+}
+
 /* vmdk: one of the files that the data is in. */
-static int extent_walk(struct chain *chain, const struct image_extent *extent,
+static int extent_walk(struct chain *chain, const json_t *node, size_t number,
 	const struct chain_place *place, const struct chain_primary *primary)
 {
+	const struct image_extent *extent = &primary->header->extents[number];
 	_cleanup_(chain_primary_finish) struct chain_primary own = CHAIN_PRIMARY_INIT;
 	struct chain_place below = chain_place_below(place, BLOCK_PROBE_NEVER);
 	const char *slash = strrchr(primary->path, '/');
@@ -143,7 +154,7 @@ static int extent_walk(struct chain *chain, const struct image_extent *extent,
 	if (*extent->name != '/')
 		str_append_bytes(&name, primary->path, slash - primary->path + 1);
 	str_append(&name, extent->name);
-	made = name.failed ? NULL : chain_node(NULL, NODE_PSEUDO_FILENAME, name.text);
+	made = name.failed ? NULL : extent_node(node, number, name.text);
 	if (!made)
 		return -ENOMEM;
 	below.from_header = true;
@@ -168,15 +179,11 @@ static int extents_walk(struct chain *chain, const json_t *node, const struct ch
 
 	if (!header || !header->n_extents)
 		return 0;
-	if (json_object_get(node, "extents"))
-		return disks_notes_add(&chain->notes, DISKS_NOTE_NOT_UNDERSTOOD,
-			"%s: extents of %s that are given as options", place->origin,
-			primary->path);
 	if (asprintf(&origin, "extent of %s", primary->path) < 0)
 		return -ENOMEM;
 	below.origin = origin;
 	for (i = 0; i < header->n_extents && code == 0; i++)
-		code = extent_walk(chain, &header->extents[i], &below, primary);
+		code = extent_walk(chain, node, i, &below, primary);
 	return code;
 }
 

@@ -39,6 +39,10 @@ def make_vmdks():
                        check=True)
     subprocess.run(['qemu-img', 'create', '-q', '-f', 'vmdk', '-b', 'flat.vmdk', '-F', 'vmdk', 'over.vmdk'], check=True)
     img('-f', 'qcow2', '-b', 'flat.vmdk', '-F', 'vmdk', 'overvmdk.qcow2', '4M')
+    with open('flat.vmdk', 'rb') as flat, open('nested.vmdk', 'wb') as nested:
+        nested.write(flat.read().replace(b'"flat-flat.vmdk"', b'"overflat.qcow2"'))
+    img('-f', 'qcow2', '-b', 'r.raw', '-F', 'raw', 'overflat.qcow2', '4M')
+    os.truncate('overflat.qcow2', 8 << 20)
 
 
 def make_by_hand():

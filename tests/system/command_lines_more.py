@@ -128,6 +128,8 @@ MORE_CASES = [
     ('vmdk_in_a_subdirectory', ['-hda', 'sub/flat.vmdk']),
     ('vmdk_as_backing_file', ['-hda', 'overvmdk.qcow2']),
     ('vmdk_blockdev', ['-blockdev', 'driver=vmdk,node-name=d,file.driver=file,file.filename=flat.vmdk', *VIRTIO]),
+    ('vmdk_extent_by_options', ['-drive', 'file=flat.vmdk,format=vmdk,if=virtio,extents.0.locking=off']),
+    ('vmdk_extent_that_is_an_image', ['-drive', 'file=nested.vmdk,format=vmdk,if=virtio,extents.0.driver=qcow2']),
     ('bochs', ['-drive', 'file=i.bochs,if=virtio'], WITHOUT_DRIVER),
     ('bochs_explicit', ['-drive', 'file=i.bochs,if=virtio,format=bochs']),
     ('bochs_read_only', ['-drive', 'file=i.bochs,if=virtio,readonly=on']),

@@ -201,9 +201,15 @@ static void extents_are_used_as_the_image_is(void **state)
 	chain_put("top", HEAD "RW 8 FLAT \"a\" 0\nparentFileNameHint=\"sub/disk\"\n",
 		strlen(HEAD "RW 8 FLAT \"a\" 0\nparentFileNameHint=\"sub/disk\"\n"));
 	chain_expect("-hda top", "a exclusive, sub/b reader, sub/disk reader, top exclusive");
-	chain_expect("-drive file=top,extents.0.driver=file,extents.0.filename=a",
-		"sub/../a reader, sub/b reader, sub/disk reader, top exclusive; "
-		"not-understood");
+	/* options stand beside the name that the descriptor gives */
+	chain_expect("-drive file=top,extents.0.locking=off",
+		"a exclusive, sub/b reader, sub/disk reader, top exclusive");
+	chain_put_raw("base");
+	chain_put_qcow2("over", "base", "raw");
+	chain_put("nested", HEAD "RW 8 FLAT \"a\" 0\nRW 8 FLAT \"over\" 0\n",
+		strlen(HEAD "RW 8 FLAT \"a\" 0\nRW 8 FLAT \"over\" 0\n"));
+	chain_expect("-drive file=nested,extents.1.driver=qcow2",
+		"a exclusive, base reader, nested exclusive, over exclusive");
 }
 
 static void extents_are_looked_at_as_all_files_are(void **state)
