@@ -93,6 +93,11 @@ static int image_warn(const struct preparation *p, const struct disk_image *imag
 	bool metadata = image->format && strcmp(image->format, "raw") != 0;
 	int code = 0;
 
+	if (image->refused)
+		return warn(ret,
+			"%s: the VM will not start: QEMU wants to write to it, and QEMU's user may "
+			"not",
+			image->path);
 	if (!image->why || image->mode == RESOURCE_READER)
 		return 0;
 	if (image->other_path)

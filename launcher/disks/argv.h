@@ -23,9 +23,10 @@
 
 /* One argument that makes block nodes. */
 struct argv_image {
-	json_t *node; /* as for blockdev-add, with NODE_PSEUDO_FILENAME */
-	char *id;     /* -drive id=; NULL: none */
-	char *origin; /* the argument as it was given, for people */
+	json_t *node;  /* as for blockdev-add, with NODE_PSEUDO_FILENAME */
+	char *id;      /* -drive id=; NULL: none */
+	char *origin;  /* the argument as it was given, for people */
+	unsigned uses; /* argv_use bits besides those of its name */
 };
 
 /* -add-fd: a descriptor of ours that is a way to open "/dev/fdset/SET". */
@@ -44,9 +45,10 @@ struct argv_memory {
 
 /* Who uses the image of one name (drive id or node name), as bits. */
 enum argv_use {
-	ARGV_USE_DEVICE = 1 << 0,     /* at least one device */
-	ARGV_USE_NO_SHARING = 1 << 1, /* one without share-rw=on */
-	ARGV_USE_NO_CDROM = 1 << 2,   /* one that is no CD-ROM drive */
+	ARGV_USE_DEVICE = 1 << 0,        /* at least one device */
+	ARGV_USE_NO_SHARING = 1 << 1,    /* one without share-rw=on */
+	ARGV_USE_NO_CDROM = 1 << 2,      /* one that is no CD-ROM drive */
+	ARGV_USE_UNKNOWN = (1 << 3) - 1, /* one of which nothing else is known */
 };
 
 struct command_line {

@@ -37,7 +37,7 @@ static int use_add(struct command_line *line, const char *name, unsigned bits)
 
 int scan_add_unknown_use(struct command_line *line, const char *name)
 {
-	return use_add(line, name, ARGV_USE_DEVICE | ARGV_USE_NO_SHARING | ARGV_USE_NO_CDROM);
+	return use_add(line, name, ARGV_USE_UNKNOWN);
 }
 
 /* A disk that another program has opened. */
@@ -165,7 +165,8 @@ static bool node_is_empty(const json_t *node)
 
 static int drive_understand(struct scan *scan, struct scan_item *item)
 {
-	const char *interface = keyval_text(item->options, "if");
+	/* every other interface makes the machine attach it, and never shared */
+	bool attached = !str_equal(keyval_text(item->options, "if"), "none");
 	const char *drive_id = keyval_text(item->options, "id");
 	_cleanup_(freep) char *id = drive_id ? strdup(drive_id) : NULL;
 	json_t *node = NULL;
@@ -174,8 +175,7 @@ static int drive_understand(struct scan *scan, struct scan_item *item)
 
 	if (drive_id && !id)
 		return -ENOMEM;
-	/* every other interface makes the machine attach it, and never shared */
-	if (id && !str_equal(interface, "none") && scan_add_unknown_use(scan->line, id) < 0)
+	if (id && attached && scan_add_unknown_use(scan->line, id) < 0)
 		return -ENOMEM;
 	if (drive_to_node(scan, item->options) < 0)
 		return -ENOMEM;
@@ -189,7 +189,10 @@ static int drive_understand(struct scan *scan, struct scan_item *item)
 		json_decref(node);
 		return 0;
 	}
-	return scan_add_image(scan->line, node, id, item->origin);
+	code = scan_add_image(scan->line, node, id, item->origin);
+	if (code == 0 && !id && attached)
+		scan->line->images[scan->line->n_images - 1].uses = ARGV_USE_UNKNOWN;
+	return code;
 }
 
 int scan_finish_images(struct scan *scan)

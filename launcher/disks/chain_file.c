@@ -177,8 +177,7 @@ static int image_visit(struct chain *chain, struct stat *st, const struct chain_
 	struct disk_image *image)
 {
 	const char *format = place->format;
-	enum resource_mode mode;
-	const char *why;
+	struct chain_mode mode;
 	int code;
 
 	if (!image->probed && wants_header(place)) {
@@ -193,12 +192,13 @@ static int image_visit(struct chain *chain, struct stat *st, const struct chain_
 		image->backing = place->backing;
 		image->parent = parent_find(place);
 	}
-	mode = chain_mode_find(image->path, place, format, &why);
-	if (!image->why || mode > image->mode) {
-		image->mode = mode;
-		image->why = why;
+	mode = chain_mode_find(image->path, place, format);
+	image->refused |= mode.refused;
+	if (!image->why || mode.mode > image->mode) {
+		image->mode = mode.mode;
+		image->why = mode.why;
 	}
-	return set_add(chain, image, mode, place);
+	return set_add(chain, image, mode.mode, place);
 }
 
 /* Two names of one file are worth a word. */

@@ -91,7 +91,7 @@ static int root_walk(struct chain *chain, const struct argv_image *image)
 		.probe = true,
 		.writable = true,
 		.plain = true,
-		.uses = command_line_uses(chain->line, image->id),
+		.uses = image->uses | command_line_uses(chain->line, image->id),
 	};
 
 	return chain_walk_node(chain, image->node, &place, &primary);

@@ -107,11 +107,13 @@ int chain_file_fail(struct chain *chain, const struct chain_place *place, const 
 int chain_file_refuse(
 	struct chain *chain, const struct chain_place *place, const char *path, const char *why);
 
-/*
- * chain_mode.c: the strongest thing that QEMU may do to this file.
- *
- * @format	QEMU's name of it
- * @ret_why	half a sentence, static
- */
-enum resource_mode chain_mode_find(const char *path, const struct chain_place *place,
-	const char *format, const char **ret_why);
+/* chain_mode.c: the strongest thing that QEMU may do to this file. */
+struct chain_mode {
+	enum resource_mode mode;
+	const char *why; /* half a sentence, static */
+	bool refused;    /* QEMU will not start: it may not write, and has to */
+};
+
+/* @format: QEMU's name of it */
+struct chain_mode chain_mode_find(
+	const char *path, const struct chain_place *place, const char *format);

@@ -20,6 +20,7 @@ struct disk_image {
 	char *other_path;   /* another name that it was found by; NULL: none */
 	enum resource_mode mode;
 	const char *why; /* of the mode, for people */
+	bool refused;    /* QEMU will not start: it may not write to it, and has to */
 	bool probed;     /* its header was read: */
 	enum image_format found;
 	struct image *header; /* NULL: it names no other file */

@@ -9,7 +9,7 @@ import re
 import subprocess
 
 import procfs
-from vmtest import AS_ROOT, MACHINE, QEMU, VmTest, main
+from vmtest import AS_ROOT, MACHINE, QEMU, VmTest, main, need_root
 
 
 class Check(VmTest):
@@ -185,6 +185,34 @@ class Check(VmTest):
         self.warned("with --deactivate=no QEMU keeps the metadata", *drive, options=("--deactivate", "no"))
         self.running("kept", *drive, options=("--deactivate", "no"))
         self.fails(69, "pause", "kept")
+
+    def test_says_when_qemu_will_refuse_what_it_may_not_write(self):
+        """Each form as a real QEMU of that user takes it."""
+        need_root()
+        raw, qcow2 = self.disk("raw"), self.qcow2("qcow2")
+        for path in (raw, qcow2):
+            path.chmod(0o444)
+        drive, virtio = f"file={raw},format=raw", ("-device", "virtio-blk-pci,drive=d")
+        node = f"driver=raw,node-name=d,file.driver=file,file.filename={raw}"
+        for words, refuses in [
+                (("-drive", f"{drive},if=virtio"), True), (("-hda", raw), True),
+                (("-drive", f"{drive},if=none,id=d", *virtio), True),
+                (("-drive", f"{drive},if=none"), False),
+                (("-drive", f"{drive},if=none,id=d", "-device", "ide-cd,drive=d"), False),
+                (("-drive", f"{drive},if=virtio,readonly=on"), False),
+                (("-drive", f"{drive},if=none,auto-read-only=off"), True),
+                (("-drive", f"file={qcow2},if=none"), True), (("-drive", f"file={qcow2},if=virtio,snapshot=on"), False),
+                (("-blockdev", node), True), (("-blockdev", f"{node},read-only=on", *virtio), False),
+                (("-blockdev", f"{node},auto-read-only=on"), False),
+                (("-blockdev", f"{node},auto-read-only=on", *virtio), True)]:
+            with self.subTest(words=words):
+                _, report = self.check(*words, options=("--user", "nobody"))
+                said = [line for line in report["warnings"] if "will not start" in line]
+                self.assertEqual(bool(said), refuses, report["warnings"])
+                done = subprocess.run([QEMU, *MACHINE, "-no-user-config", "-S", "-monitor", "stdio", *map(str, words)],
+                                      env=dict(os.environ, TMPDIR="/var/tmp"), input=b"quit\n", user=65534, group=65534,
+                                      extra_groups=[], timeout=60, capture_output=True, check=False)
+                self.assertEqual(b"Permission denied" in done.stderr, refuses, done)
 
 
 if __name__ == "__main__":
