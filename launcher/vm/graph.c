@@ -14,6 +14,7 @@
 
 /* Between a look and the lock a name may come to lead elsewhere: so it is looked once more. */
 #define LOOKS_MAX 3
+#define TOLD_MAX  8 /* by name, of what is not locked */
 
 struct check {
 	struct vm *vm;
@@ -160,13 +161,14 @@ static void ask_devices(struct check *check)
 /* What cannot be told is a warning, or an error for who wants every image locked. */
 static int judge_problems(const struct vm *vm, const struct strv *problems, struct error *err)
 {
-	size_t i;
+	size_t i, more = problems->n > TOLD_MAX ? problems->n - TOLD_MAX : 0;
 
-	for (i = 0; i < problems->n; i++) {
-		if (vm->plan->options->require_locks)
-			return error_set(err, -ENODATA, "%s", problems->items[i]);
+	if (problems->n && vm->plan->options->require_locks)
+		return error_set(err, -ENODATA, "%s", problems->items[0]);
+	for (i = 0; i < problems->n - more; i++)
 		log_warning("%s: it is not locked", problems->items[i]);
-	}
+	if (more)
+		log_warning("%zu more that QEMU has open are not locked", more);
 	return 0;
 }
 

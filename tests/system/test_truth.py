@@ -227,6 +227,11 @@ class Truth(Hiding, VmTest):
         vm = self.running("vm", *self.drive(self.guest("halt")),
                           qemu=self.hiding("-drive", "file=/dev/zero,format=raw,if=none"))
         self.assert_says("/dev/zero is no block device, and has no locks: it is not locked", vm.err)
+        self.does("stop", "vm")
+        many = [word for number in range(11) for word in ("-drive", f"file=/dev/zero,format=raw,if=none,id=z{number}")]
+        vm = self.running("vm", *self.drive(self.guest("halt")), qemu=self.hiding(*many))
+        self.assertEqual(vm.err.count("/dev/zero is no block device"), 8, vm.err)
+        self.assert_says("3 more that QEMU has open are not locked", vm.err)
         said = self.refused(65, "strict", *self.drive(self.guest("halt", "strict.img")),
                             qemu=self.hiding("-drive", "file=/dev/zero,format=raw,if=none"),
                             options=("--require-locks",))
