@@ -98,14 +98,14 @@ static bool may_lock_any_memory(const struct privileges *privileges)
 	return (given->given ? given->values.rlim_cur : own.rlim_cur) == RLIM_INFINITY;
 }
 
-/* Of an argument that works for root only because of a capability that his QEMU has not. */
+/* Of an argument that works for root only because of capabilities that his QEMU has not. */
 static int warn_of_loss(
-	struct preparation *p, const char *origin, unsigned capability, const char *why)
+	struct preparation *p, const char *origin, uint64_t capabilities, const char *why)
 {
 	uint64_t lost = capability_permitted() & ~p->privileges.capabilities;
 	_cleanup_(freep) char *sentence = NULL;
 
-	if (!origin || !(lost & capability_bit(capability)))
+	if (!origin || !(lost & capabilities))
 		return 0;
 	if (asprintf(&sentence, "%s: %s", origin, why) < 0)
 		return -ENOMEM;
@@ -117,12 +117,19 @@ static int warn_of_losses(struct preparation *p, const struct command_line *line
 	int ret = 0;
 
 	if (!may_lock_any_memory(&p->privileges))
-		ret = warn_of_loss(p, line->locking_origin, CAP_IPC_LOCK,
+		ret = warn_of_loss(p, line->locking_origin, capability_bit(CAP_IPC_LOCK),
 			"it locks all of the guest's memory, for which QEMU's limit may be too "
 			"low: --limit-memlock infinity lifts it");
+	/* Root's smbd sets groups and user for each client, and panics if it cannot (seen
+	 * with 4.17). */
+	if (ret == 0 && p->credentials.uid == 0)
+		ret = warn_of_loss(p, line->smb_origin,
+			capability_bit(CAP_SETGID) | capability_bit(CAP_SETUID),
+			"smbd cannot be root's without capabilities: --keep-capability "
+			"setgid,setuid lets it, and a QEMU of another user (--user) needs none");
 	if (ret < 0)
 		return ret;
-	return warn_of_loss(p, line->owners_origin, CAP_CHOWN,
+	return warn_of_loss(p, line->owners_origin, capability_bit(CAP_CHOWN),
 		"QEMU can give no file to another user, and write to its own user's only: "
 		"--keep-capability chown,dac_override,fowner,fsetid,mknod lets it");
 }

@@ -228,6 +228,7 @@ void command_line_finish(struct command_line *line)
 	free(line->interface_origin);
 	free(line->locking_origin);
 	free(line->owners_origin);
+	free(line->smb_origin);
 	*line = (struct command_line){ 0 };
 }
 

@@ -75,6 +75,7 @@ struct command_line {
 	char *interface_origin; /* one that makes a network interface (CAP_NET_ADMIN) */
 	char *locking_origin;   /* one that locks memory (CAP_IPC_LOCK, RLIMIT_MEMLOCK) */
 	char *owners_origin;    /* one that gives files to others (CAP_CHOWN) */
+	char *smb_origin;       /* one that starts smbd (CAP_SETGID, CAP_SETUID if it is root's) */
 	char *sandbox;          /* QEMU's own filter of system calls */
 	bool user_stopped;      /* -S */
 	bool daemonize;

@@ -30,6 +30,11 @@ static bool makes_interface(const json_t *options, const char *type)
 	return str_equal(type, "tap") && !is_open_already(options) && !starts_helper(options, type);
 }
 
+static bool starts_smbd(const json_t *options, const char *type)
+{
+	return str_equal(type, "user") && json_object_get(options, "smb");
+}
+
 int scan_add_network_need(struct scan *scan, json_t *options, const char *arg)
 {
 	const char *type = keyval_text(options, "type");
@@ -39,6 +44,8 @@ int scan_add_network_need(struct scan *scan, json_t *options, const char *arg)
 		who = &scan->line->helper_origin;
 	else if (makes_interface(options, type))
 		who = &scan->line->interface_origin;
+	else if (starts_smbd(options, type))
+		who = &scan->line->smb_origin;
 	if (!who || *who)
 		return 0;
 	*who = scan_origin(scan, arg);
