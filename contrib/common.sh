@@ -10,10 +10,12 @@ packages_docs='scdoc man-db'
 packages_qemu='qemu-system-x86 qemu-utils nasm python3'
 # libvirtd and virtlockd without libvirt-daemon-system, which would enable and start them
 packages_libvirt='libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients'
+# smbd, which QEMU starts by itself for smb=
+packages_smb='samba smbclient'
 # a systemd of the tests' own, in namespaces (tests/tools/systemd-in-ns.sh)
 packages_systemd='systemd'
-packages_test="$packages_build $packages_docs $packages_qemu $packages_libvirt $packages_systemd libcmocka-dev \
-libfuse3-dev libasan8 libubsan1 valgrind libc6-dbg clang-format clang-tidy cppcheck shellcheck codespell \
+packages_test="$packages_build $packages_docs $packages_qemu $packages_libvirt $packages_systemd $packages_smb \
+libcmocka-dev libfuse3-dev libasan8 libubsan1 valgrind libc6-dbg clang-format clang-tidy cppcheck shellcheck codespell \
 util-linux mount e2fsprogs btrfs-progs xfsprogs squashfs-tools erofs-utils git"
 
 say() {
@@ -38,6 +40,15 @@ as_root() {
 	fi
 }
 
+# Debian starts what it installs, now and at each boot: the tests need no server that the network sees.
+keep_samba_off() {
+	as_root mkdir -p /etc/systemd/system
+	for unit in smbd nmbd samba-ad-dc; do
+		[ -e /etc/systemd/system/$unit.service ] ||
+			show as_root ln -s /dev/null /etc/systemd/system/$unit.service
+	done
+}
+
 # Install what is missing of these Debian packages.
 install_packages() {
 	missing=
@@ -47,6 +58,7 @@ install_packages() {
 	done
 	[ -n "$missing" ] || return 0
 	say "installing$missing"
+	case "$missing " in *" samba "*) keep_samba_off ;; esac
 	as_root apt-get update -q
 	# shellcheck disable=SC2086 # a list of words
 	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing

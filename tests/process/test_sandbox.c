@@ -171,10 +171,49 @@ static const struct try strictly_blocked[] = {
 	TRY(execve, EFAULT, 16, 32, 48),
 };
 
+/*
+ * What devices of the host need, which few kernels of test machines have: vhost (net, vsock, vdpa),
+ * vfio, tap devices. None of these tries has an effect, and none of the kernel's own errors is
+ * EPERM.
+ */
+static const struct try host_devices[] = {
+	TRY(ioctl, EBADF, -1, 0xaf01, 0),     /* VHOST_SET_OWNER */
+	TRY(ioctl, EBADF, -1, 0x4008af03, 0), /* VHOST_SET_MEM_TABLE */
+	TRY(ioctl, EBADF, -1, 0x4008af20, 0), /* VHOST_SET_VRING_KICK */
+	TRY(ioctl, EBADF, -1, 0x4008af30, 0), /* VHOST_NET_SET_BACKEND */
+	TRY(ioctl, EBADF, -1, 0x4008af60, 0), /* VHOST_VSOCK_SET_GUEST_CID */
+	TRY(ioctl, EBADF, -1, 0x3b64, 0),     /* VFIO_GET_API_VERSION */
+	TRY(ioctl, EBADF, -1, 0x3b6e, 0),     /* VFIO_DEVICE_SET_IRQS */
+	TRY(ioctl, EBADF, -1, 0x3b71, 0),     /* VFIO_IOMMU_MAP_DMA */
+	TRY(ioctl, EBADF, -1, 0x3b81, 0),     /* IOMMU_IOAS_ALLOC */
+	TRY(ioctl, EBADF, -1, 0x400454ca, 0), /* TUNSETIFF */
+	TRY(ioctl, EBADF, -1, 0xae03, 0),     /* KVM_CHECK_EXTENSION */
+	TRY(eventfd2, EINVAL, 0, -1),
+	TRY(epoll_create1, EINVAL, -1),
+	TRY(memfd_create, EFAULT, 0, 0),
+	TRY(mmap, EBADF, 0, 4096, 3, 1, -1, 0),
+	TRY(mlock, 0, 0, 0),
+	TRY(munlock, 0, 0, 0),
+	TRY(mlockall, EINVAL, -1),
+	TRY(madvise, EINVAL, 0, 4096, -1),
+	TRY(fallocate, EBADF, -1, 0, 0, 1),
+	TRY(sendmsg, EBADF, -1, 0, 0),
+	TRY(recvmsg, EBADF, -1, 0, 0),
+	TRY(pread64, EBADF, -1, 0, 0, 0),
+	TRY(pwrite64, EBADF, -1, 0, 0, 0),
+};
+
 static void the_default_leaves_what_a_feature_needs(void **state)
 {
 	(void)state;
 	CHECK(&sandbox_qemu_default, features);
+}
+
+static void devices_of_the_host_work_with_either(void **state)
+{
+	(void)state;
+	CHECK(&sandbox_qemu_default, host_devices);
+	CHECK(&sandbox_qemu_strict, host_devices);
 }
 
 static void strict_blocks_exec_namespaces_and_other_processes(void **state)
@@ -398,6 +437,7 @@ int main(void)
 		cmocka_unit_test(what_no_qemu_needs_is_blocked),
 		cmocka_unit_test(a_supervisor_never_executes_or_mounts),
 		cmocka_unit_test(the_default_leaves_what_a_feature_needs),
+		cmocka_unit_test(devices_of_the_host_work_with_either),
 		cmocka_unit_test(strict_blocks_exec_namespaces_and_other_processes),
 #ifdef __x86_64__
 		cmocka_unit_test(calls_of_another_abi_kill),
