@@ -3,44 +3,9 @@
 """Locks on real file systems of loop devices, and what these cannot do: full, read-only, an overlay."""
 
 import os
-import shutil
-import subprocess
 
-from loop import end_vms
-from vmtest import VmTest, main, missing, need_file_system, need_root
-
-
-def run(*command):
-    subprocess.run([str(word) for word in command], check=True, stdout=subprocess.DEVNULL,
-                   stderr=subprocess.DEVNULL)
-
-
-class FileSystem(VmTest):
-    def setUp(self):
-        need_root()
-        super().setUp()
-
-    def mounted(self, form, place, options="loop", make=(), size=300 << 20):
-        """A new file system of this kind at dir/`place`."""
-        need_file_system(form)
-        if not shutil.which(f"mkfs.{form}"):
-            missing(f"mkfs.{form}")
-        image, mount = self.dir / f"{place}.fs", self.dir / place
-        image.write_bytes(b"")
-        os.truncate(image, size)
-        run(f"mkfs.{form}", "-q", *make, image)
-        return self.mount(mount, "-o", options, image)
-
-    def mount(self, place, *words):
-        place.mkdir(exist_ok=True)
-        run("mount", *words, place)
-        self.addCleanup(run, "umount", place)
-        self.addCleanup(end_vms, self)
-        return place
-
-    def other_holder(self, disk):
-        """A second VM is refused, by whatever name."""
-        return self.refused(75, "second", *self.drive(disk))
+from mounts import FileSystem, OverlayTest, run
+from vmtest import main
 
 
 class Life(FileSystem):
@@ -140,19 +105,7 @@ class ReadOnly(FileSystem):
         self.does("stop", "vm")
 
 
-class Overlay(FileSystem):
-    def setUp(self):
-        super().setUp()
-        need_file_system("overlay")
-        self.layers = self.mounted("ext4", "layers", size=32 << 20)
-        for name in ("low", "up", "work"):
-            (self.layers / name).mkdir()
-        self.disk_below = self.guest("halt", "layers/low/disk.img")
-        options = ",".join(f"{kind}dir={self.layers / name}" for kind, name in
-                           (("lower", "low"), ("upper", "up"), ("work", "work")))
-        self.place = self.mount(self.dir / "over", "-t", "overlay", "-o", options, "overlay")
-        self.disk = self.place / "disk.img"
-
+class Overlay(OverlayTest):
     def test_a_reader_and_a_writer_exclude_each_other_before_and_after_the_copy(self):
         reading = self.drive(self.disk, "readonly=on", interface="virtio")
         for copied in (False, True):
