@@ -304,6 +304,33 @@ class Crash(SystemdTest):
         self.assert_held(service.disk)
 
 
+class Hardening(SystemdTest):
+    def test_leaves_a_vm_its_devices_and_io_uring(self):
+        image = self.guest("halt", "second.img")
+        shutil.chown(image, "vmlatch", "vmlatch")
+        service = self.service("web1", "halt", "-drive", f"file={image},format=raw,aio=io_uring,cache.direct=on",
+                               "-device", "virtio-rng-pci")
+        service.start()
+        self.assertEqual(service.status()["run_state"], "running", service.journal())
+        self.assertIn("[io_uring]", " ".join(procfs.fds(service.qemu).values()))
+
+    def test_shows_the_files_of_the_system_for_reading(self):
+        service = self.started("web1")
+        mounts = [line.split() for line in Path(f"/proc/{service.qemu}/mountinfo").read_text().splitlines()]
+        options = {mount[4]: mount[5].split(",")[0] for mount in mounts}
+        self.assertEqual([options.get(path) for path in ("/usr", "/etc", "/sys", "/proc/sys")], ["ro"] * 4)
+        self.assertNotIn("/home", options)
+
+    def test_keeps_a_capability_that_both_files_name(self):
+        service = self.service("web1", options="keep-capability = net_raw\n")
+        self.assertNotEqual(run("systemctl", "start", service.unit, check=False).returncode, 0)
+        service.wait(ActiveState="failed", ExecMainStatus=77)
+        self.assert_says("vmlatch does not have net_raw itself", service.journal())
+        service.configure("CapabilityBoundingSet=CAP_NET_RAW").start()
+        status = Path(f"/proc/{service.qemu}/status").read_text(encoding="ascii")
+        self.assertIn(f"CapEff:\t{1 << 13:016x}\n", status)
+
+
 class Unit(SystemdTest):
     def test_gives_up_a_qemu_that_never_gets_far(self):
         text = UNIT.read_text(encoding="utf-8")
