@@ -26,6 +26,7 @@ static int fd_visit(
 			"%s: the file of descriptor %d has no name any more, and cannot be locked",
 			place->origin, fd);
 	own.writable = place->writable && (fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDONLY;
+	own.opened = true;
 	return chain_visit_path(chain, path, &own, ret);
 }
 

@@ -54,7 +54,7 @@ struct chain_mode chain_mode_find(
 	if (place->auto_read_only && plain && device && !place->filtered &&
 		!(place->uses & ARGV_USE_NO_CDROM))
 		return (struct chain_mode){ RESOURCE_READER, "only CD-ROM drives use it" };
-	if (may_not_write(path))
+	if (!place->opened && may_not_write(path))
 		return unwritable(place, format, plain);
 	/* metadata cannot be shared, whatever the device allows */
 	if (block_driver_only_reads(format)) {

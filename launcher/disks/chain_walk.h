@@ -23,6 +23,7 @@ struct chain_place {
 	bool plain;    /* no format with metadata above */
 	bool filtered; /* a filter above may write of its own accord */
 	bool backing;
+	bool opened;      /* somebody's descriptor: QEMU's user need not be able to open it */
 	bool from_header; /* an image names it: whoever has written there, a guest perhaps */
 	unsigned uses;    /* argv_use bits of everything above */
 	unsigned depth;

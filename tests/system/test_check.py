@@ -214,6 +214,19 @@ class Check(VmTest):
                                       extra_groups=[], timeout=60, capture_output=True, check=False)
                 self.assertEqual(b"Permission denied" in done.stderr, refuses, done)
 
+    def test_a_descriptor_that_writes_needs_no_right_to_open(self):
+        need_root()
+        raw = self.disk("raw")
+        raw.chmod(0o600)
+        with open(raw, "r+b") as writes, open(raw, "rb") as reads:
+            fds = [writes.fileno(), reads.fileno()]
+            sets = [word for fd in fds for word in ("-add-fd", f"fd={fd},set=1")]
+            done = self.vmlatch("check", "--json", "--user", "nobody", "--", QEMU, *MACHINE, *sets,
+                                "-drive", "file=/dev/fdset/1,format=raw,if=virtio", pass_fds=fds)
+        report = json.loads(done.out)
+        self.assertEqual([disk["mode"] for disk in report["resources"]], ["exclusive"], done)
+        self.assertNotIn("will not start", done.out)
+
 
 if __name__ == "__main__":
     main()
