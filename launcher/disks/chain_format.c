@@ -165,6 +165,10 @@ static int extent_walk(struct chain *chain, const json_t *node, size_t number,
 	image = &chain->images.items[own.image];
 	if (extent->sparse && image->header && image->header->n_extents)
 		return chain_refuse(chain, &below, "an extent has extents of its own");
+	/* its header may be in other bytes than the file's first */
+	if (extent->sparse && json_object_get(node, "extents"))
+		return disks_notes_add(&chain->notes, DISKS_NOTE_NOT_UNDERSTOOD,
+			"%s: options of an extent that may have extents of its own", name.text);
 	return 0;
 }
 

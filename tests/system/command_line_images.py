@@ -45,6 +45,17 @@ def make_vmdks():
     os.truncate('overflat.qcow2', 8 << 20)
 
 
+def make_shifted_vmdk():
+    """One extent, whose header is behind other bytes, and says that r.raw is an extent of its own."""
+    begin = '# Disk DescriptorFile\nversion=1\nCID=fffffffe\nparentCID=ffffffff\ncreateType="{}"\n'
+    header = struct.pack('<4sIIQQQQIQQQ', b'KDMV', 1, 3, 0, 0, 1, 20, 512, 0, 0, 0)
+    text = begin.format('monolithicFlat') + 'RW 2048 FLAT "r.raw" 0\n'
+    with open('shifted.bin', 'wb') as file:
+        file.write(bytes(4096) + header.ljust(512, b'\0') + text.encode().ljust(64 << 10, b'\0'))
+    with open('shifted.vmdk', 'w', encoding='ascii') as file:
+        file.write(begin.format('twoGbMaxExtentSparse') + 'RW 8192 SPARSE "shifted.bin"\n')
+
+
 def make_by_hand():
     """Formats that qemu-img reads only: an empty disk each."""
     bochs = bytearray(512)
@@ -114,5 +125,6 @@ def make_images():
             file.write(text)
     make_odd_names()
     make_vmdks()
+    make_shifted_vmdk()
     make_by_hand()
     make_encrypted()

@@ -179,6 +179,8 @@ class CommandLines(unittest.TestCase):
                           ['-drive', 'file=r.raw,format=vmdk'], ['-drive', 'file=newest:r.raw'],
                           ['-drive', 'driver=qcow2,file.driver=raw,file.offset=65536,file.file.filename=r.raw'],
                           ['-drive', 'file.driver=qcow2,file.file.filename=q.qcow2'],
+                          ['-drive', 'file=shifted.vmdk,format=vmdk,extents.0.driver=raw,extents.0.offset=4096'],
+                          ['-drive', 'file=shifted.vmdk,format=vmdk,extents.0.driver=qcow2'],
                           ['-add-fd', 'fd=x', 'r.raw'], ['-readconfig', 'dir', 'r.raw']):
             with self.subTest(arguments=arguments):
                 words = ['--', QEMU, *COMMON, '-no-user-config', *arguments]
