@@ -56,6 +56,22 @@ class OverlayTest(FileSystem):
         self.place = self.overlay("over", "up")
         self.disk = self.place / "disk.img"
 
+    def upper(self):
+        """Where a copy of the disk's lower file comes to be."""
+        return self.layers / "up" / "disk.img"
+
+    def exclude_each_other(self):
+        """A reader, and a writer who makes the copy; then both again."""
+        reading = self.drive(self.disk, "readonly=on", interface="virtio")
+        for copied in (False, True):
+            self.assertEqual(self.upper().exists(), copied)
+            self.running("reader", *reading)
+            self.other_holder(self.disk)
+            self.does("stop", "reader")
+            self.running("writer", *self.drive(self.disk))
+            self.assert_says("in use by VM 'writer'", self.refused(75, "second", *reading))
+            self.does("stop", "writer")
+
     def overlay(self, place, upper):
         work = self.layers / f"{upper}-work"
         for name in (self.layers / upper, work):

@@ -99,7 +99,12 @@ def stuck(pid):
 
 def status(pid):
     """The lines of /proc/PID/status by their names."""
-    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+    return status_in(f"/proc/{pid}/status")
+
+
+def status_in(path):
+    """The same of a copy of that file."""
+    with open(path, encoding="ascii") as file:
         return dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
 
 

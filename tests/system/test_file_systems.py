@@ -107,15 +107,7 @@ class ReadOnly(FileSystem):
 
 class Overlay(OverlayTest):
     def test_a_reader_and_a_writer_exclude_each_other_before_and_after_the_copy(self):
-        reading = self.drive(self.disk, "readonly=on", interface="virtio")
-        for copied in (False, True):
-            self.assertEqual((self.layers / "up" / "disk.img").exists(), copied)
-            self.running("reader", *reading)
-            self.other_holder(self.disk)
-            self.does("stop", "reader")
-            self.running("writer", *self.drive(self.disk))
-            self.assert_says("in use by VM 'writer'", self.refused(75, "second", *reading))
-            self.does("stop", "writer")
+        self.exclude_each_other()
 
     def test_a_reader_whose_file_was_copied_up_while_it_was_paused_is_stale(self):
         self.running("reader", *self.drive(self.disk, "readonly=on", interface="virtio"))

@@ -84,9 +84,6 @@ class CopiedUp(Cycle, OverlayTest):
         super().setUp()
         self.before = os.stat(self.disk)
 
-    def upper(self):
-        return self.layers / "up" / "disk.img"
-
     def test_first_opened_for_writing_by_qemu_excludes_others_and_goes_on(self):
         self.assertFalse(self.upper().exists())
         vm = self.running("first", *self.drive(self.disk), options=(*AS_ROOT, "--require-locks"))
@@ -124,15 +121,7 @@ class CopiedUp(Cycle, OverlayTest):
         self.assertNotEqual((self.before.st_dev, self.before.st_ino), (after.st_dev, after.st_ino))
 
     def test_a_reader_and_a_writer_exclude_each_other_before_and_after_the_copy(self):
-        reading = self.drive(self.disk, "readonly=on", interface="virtio")
-        for copied in (False, True):
-            self.assertEqual(self.upper().exists(), copied)
-            self.running("reader", *reading)
-            self.other_holder(self.disk)
-            self.does("stop", "reader")
-            self.running("writer", *self.drive(self.disk))
-            self.assert_says("in use by VM 'writer'", self.refused(75, "second", *reading))
-            self.does("stop", "writer")
+        self.exclude_each_other()
 
     def test_under_a_reader_it_stays_locked_and_after_a_pause_it_is_another_file(self):
         vm = self.running("reader", *self.drive(self.disk, "readonly=on", interface="virtio"))

@@ -10,16 +10,11 @@ import subprocess
 import network
 import procfs
 from deadline import wait_for
-from vmtest import AS_ROOT, MACHINE, VmTest, main, missing, need_root
+from vmtest import AS_ROOT, VmTest, main, missing, need_root
 
 SMBD, SMBCLIENT, STORAGE_DAEMON = "/usr/sbin/smbd", "smbclient", "qemu-storage-daemon"
 ROM = "/usr/lib/ipxe/qemu/pxe-virtio.rom"
 STRICT = [*AS_ROOT, "--sandbox=strict"]
-
-
-def words_of(path):
-    """What a copy of /proc/PID/status says."""
-    return dict(line.split(":\t", 1) for line in path.read_text(encoding="ascii").splitlines() if ":\t" in line)
 
 
 class Guestfwd(VmTest):
@@ -42,7 +37,7 @@ class Guestfwd(VmTest):
         vm = self.start_fetching(options=AS_ROOT)
         wait_for(lambda: f"the program did not run\n{vm.err}", (self.dir / "line").exists)
         self.assertIn("GET /x HTTP", (self.dir / "line").read_text(encoding="ascii"))
-        said = words_of(self.dir / "status")
+        said = procfs.status_in(self.dir / "status")
         self.assertEqual([said[name] for name in ("Seccomp", "Seccomp_filters", "NoNewPrivs")], ["2", "1", "1"])
         self.assertEqual({said[name] for name in said if name.startswith("Cap")}, {"0" * 16})
         self.assertFalse(vm.status()["pinned"], "it is no monitor")
@@ -92,7 +87,7 @@ class Smb(VmTest):
             done""")
         brought, said = self.fetch(vm, f"!{script}")
         self.assertEqual(brought, "by smb\n", said)
-        return words_of(self.dir / "status")
+        return procfs.status_in(self.dir / "status")
 
     def test_serves_a_users_files_with_qemus_filter(self):
         vm = self.serving("nobody")
@@ -139,13 +134,11 @@ class VhostUser(VmTest):
     def test_writes_with_either_filter(self):
         for mode, own in (("default", 1), ("strict", 2)):
             with self.subTest(mode):
-                image = self.dir / f"{mode}.img"
-                shutil.copyfile(self.guest("writer"), image)
+                image = self.guest("writer", f"{mode}.img")
                 path = self.serve(image)
                 vm = self.running(mode, "-object", "memory-backend-memfd,id=m,size=32M,share=on", "-machine",
                                   "memory-backend=m", "-chardev", f"socket,id=c,path={path}",
-                                  "-device", "vhost-user-blk-pci,chardev=c", options=[*AS_ROOT, f"--sandbox={mode}"],
-                                  machine=MACHINE)
+                                  "-device", "vhost-user-blk-pci,chardev=c", options=[*AS_ROOT, f"--sandbox={mode}"])
                 self.wait_writing(image)
                 said = procfs.status(vm.qemu)
                 self.assertEqual((said["Seccomp"], said["Seccomp_filters"]), ("2", str(own)))
