@@ -10,8 +10,11 @@
 
 /* Room that is left above our descriptors: QEMU needs numbers of its own. */
 #define HIGH_MARGIN 64
-/* select() and programs that loop over all descriptors dislike larger numbers. */
-#define HIGH_LIMIT 32768
+/*
+ * The kernel's table of descriptors is as long as the highest number (32 KiB here, 256 at
+ * 32768), and whoever closes all descriptors one by one asks it for each.
+ */
+#define HIGH_LIMIT 4096
 
 int fd_write_all(int fd, const void *bytes, size_t len)
 {
@@ -156,7 +159,7 @@ int fd_high_base(size_t needed, struct error *err)
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return error_set(err, -errno, "read the limit of open files: %s", strerror(errno));
-	top = limit.rlim_cur < HIGH_LIMIT ? limit.rlim_cur : HIGH_LIMIT;
+	top = limit.rlim_cur < HIGH_LIMIT + needed ? limit.rlim_cur : HIGH_LIMIT + needed;
 	if (top < needed + 2 * HIGH_MARGIN)
 		return error_set(err, -EMFILE,
 			"the limit of open files (%llu) leaves no room for %zu locks: raise "

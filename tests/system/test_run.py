@@ -36,7 +36,7 @@ class WhileItRuns(VmTest):
         with open(f"/proc/{vm.qemu}/limits", encoding="ascii") as file:
             soft = next(int(words.split()[3]) for words in file if words.startswith("Max open files"))
         self.assertLess(line, soft, "above the soft limit it leaks into tap scripts")
-        self.assertGreater(line, min(soft, 32768) - 200, "low numbers are the user's")
+        self.assertGreater(line, min(soft, 4096) - 200, "low numbers are the user's")
 
     def test_qemu_gets_our_arguments_first_and_the_users_untouched(self):
         disk = self.guest("halt")

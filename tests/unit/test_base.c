@@ -146,7 +146,7 @@ static void a_placed_descriptor_is_high_and_inherited(void **state)
 	assert_int_equal(fcntl(placed, F_GETFD), 0);
 	assert_int_equal(fcntl(fd, F_GETFD), -1);
 	close(placed);
-	assert_int_equal(fd_high_base(1 << 20, &err), -EMFILE);
+	assert_int_equal(fd_high_base((size_t)1 << 40, &err), -EMFILE);
 	assert_non_null(strstr(err.text, "ulimit -n"));
 }
 
