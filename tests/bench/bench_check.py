@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""'vmlatch check' of 500 disks, against opening each and reading its header in one process."""
+"""'vmlatch check' of 500 disks, against the bare system calls that looking at each takes."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ from bench import interleaved, report, timed
 from vm import QEMU, VMLATCH, Bench
 
 DISKS = 500
-READ_HEADERS = os.environ["READ_HEADERS"]
+LOOK_AT_DISKS = os.environ["LOOK_AT_DISKS"]
 
 
 def main():
@@ -29,9 +29,9 @@ def main():
         ours, reference = interleaved(
             lambda: timed(lambda: run([VMLATCH, "check", "--", QEMU, *arguments]))
             - timed(lambda: run(nothing)),
-            lambda: timed(lambda: run([READ_HEADERS, *disks]))
-            - timed(lambda: run([READ_HEADERS])))
-        report(f"check of {DISKS} disks, against opening and reading each", ours, reference, 2)
+            lambda: timed(lambda: run([LOOK_AT_DISKS, *disks]))
+            - timed(lambda: run([LOOK_AT_DISKS])))
+        report(f"check of {DISKS} disks, against the system calls it takes", ours, reference, 4)
 
 
 main()
