@@ -4,16 +4,14 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/journal.h"
 #include "base/str.h"
 
 static const char *const level_names[] = {
@@ -63,19 +61,6 @@ void log_set_vm(const char *name)
 	vm_name = name;
 }
 
-/* JOURNAL_STREAM names the journal's file; it is inherited by those whose stderr is another's. */
-static bool stderr_is_journal(void)
-{
-	const char *journal = getenv("JOURNAL_STREAM");
-	char own[64];
-	struct stat info;
-
-	if (!journal || fstat(STDERR_FILENO, &info) < 0)
-		return false;
-	snprintf(own, sizeof(own), "%ju:%ju", (uintmax_t)info.st_dev, (uintmax_t)info.st_ino);
-	return strcmp(journal, own) == 0;
-}
-
 /* @text as the inside of a JSON string: str_printable() has left no control character. */
 static void json_append(struct str *line, const char *text)
 {
@@ -88,7 +73,7 @@ static void json_append(struct str *line, const char *text)
 
 static void line_append(struct str *line, enum log_level level, const char *text)
 {
-	if (stderr_is_journal())
+	if (journal_is_stream(STDERR_FILENO))
 		str_printf(line, "<%d>", priorities[level]);
 	if (line_format == LOG_FORMAT_TEXT) {
 		str_printf(line, "vmlatch: %s%s%s%s%s\n", vm_name ? vm_name : "",

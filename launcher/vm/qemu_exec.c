@@ -3,19 +3,34 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "launcher/exit_status.h"
+#include "launcher/vm/environment.h"
 #include "launcher/vm/spawn_wire.h"
+
+/* As it was without us, where that is what the caller wants. */
+void qemu_exec_open_output(struct qemu_exec *exec, const struct spawn_plan *plan)
+{
+	exec->output = (struct qemu_output){ .stream = -1 };
+	if (!plan->keep_environment)
+		qemu_output_open(&exec->output);
+}
 
 int qemu_exec_prepare(struct qemu_exec *exec, const struct spawn_plan *plan, int config_fd)
 {
 	char config[32];
 	int ret;
 
+	if (!plan->keep_environment)
+		environment_clean();
+	/* who finds it might put levels before his lines, which nobody takes off there */
+	if (exec->output.stream >= 0)
+		unsetenv("JOURNAL_STREAM");
 	snprintf(config, sizeof(config), "/dev/fd/%d", config_fd);
 	ret = qemu_arguments_join(&plan->arguments, config, &exec->argv);
 	exec->secret = (struct exec_secret){ plan->binary, exec->argv.items, environ };
@@ -40,8 +55,10 @@ int qemu_exec_restrict(
 
 int qemu_exec_run(const struct qemu_exec *exec, struct error *err)
 {
-	int ret = exec_secret_execute(&exec->secret);
+	int ret;
 
+	qemu_output_place(&exec->output);
+	ret = exec_secret_execute(&exec->secret);
 	error_status(err, 0, exit_status_of_exec(-ret));
 	return error_set(err, ret, "%s: %s", exec->secret.path, strerror(-ret));
 }

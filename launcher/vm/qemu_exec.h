@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/str.h"
+#include "launcher/vm/qemu_output.h"
 #include "launcher/vm/spawn.h"
 #include "sandbox/exec_secret.h"
 
@@ -13,7 +14,11 @@
 struct qemu_exec {
 	struct strv argv;
 	struct exec_secret secret; /* but without a strict filter it is none */
+	struct qemu_output output;
 };
+
+/* Where it will print; first of all, with the rights that we have. */
+void qemu_exec_open_output(struct qemu_exec *exec, const struct spawn_plan *plan);
 
 /*
  * Arguments and environment are settled with this.

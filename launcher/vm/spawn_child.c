@@ -17,7 +17,6 @@
 #include "base/process.h"
 #include "base/str.h"
 #include "launcher/trace.h"
-#include "launcher/vm/environment.h"
 #include "launcher/vm/qemu_exec.h"
 #include "launcher/vm/spawn_wire.h"
 
@@ -111,6 +110,7 @@ static int child_place(struct child *child, struct error *err)
 
 	if (base < 0)
 		return error_status(err, base, EX_OSERR);
+	qemu_exec_open_output(&child->exec, child->plan);
 	for (i = 0; i < child->n_descriptors && ret >= 0; i++) {
 		struct lock_descriptor *descriptor = &child->descriptors[i];
 
@@ -205,8 +205,6 @@ static int load_filter(struct child *child, struct error *err)
 {
 	int ret;
 
-	if (!child->plan->keep_environment)
-		environment_clean();
 	ret = qemu_exec_prepare(&child->exec, child->plan, child->config_fd);
 	if (ret == 0)
 		ret = qemu_exec_restrict(&child->exec, child->plan, child->socket, err);

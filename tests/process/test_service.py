@@ -179,6 +179,107 @@ class Environment(ServiceTest):
         self.assertEqual(self.manager.lines(), [])
 
 
+class Journal(ServiceTest):
+    """The journal is the test: of each stream that was opened there it sees all that was said."""
+
+    SAYS = "echo '<0>out'; echo '<1>err' >&2; env >env; exit 7"
+
+    def setUp(self):
+        super().setUp()
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener.bind(str(self.dir / "stdout"))
+        self._listener.listen()
+        self._listener.settimeout(TIMEOUT)
+        self.addCleanup(self._listener.close)
+        self._ours = self._connect()
+        info = os.fstat(self._ours.fileno())
+        self.environment["JOURNAL_STREAM"] = f"{info.st_dev}:{info.st_ino}"
+
+    def _connect(self):
+        ours = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        ours.connect(str(self.dir / "stdout"))
+        self.addCleanup(ours.close)
+        return ours
+
+    def _run(self, *options, program=VMLATCH, **more):
+        qemu = self.script("qemu", f"cd {self.dir}; {self.SAYS}")
+        words = [*options, "--", qemu] if program == VMLATCH else []
+        process = self.spawn([program, *words, *self.drive(self.disk("disk.raw"))],
+                             **{"stdin": subprocess.DEVNULL, "stdout": self._ours, "stderr": self._ours, **more})
+        self.assertEqual(process.wait(TIMEOUT), 7)
+        wait_for("the supervisor stays", lambda: not procfs.with_environment(str(self.runtime)))
+        self._ours.close()
+
+    def _streams(self):
+        """What was said in each."""
+        said = []
+        while True:
+            try:
+                stream, _ = self._listener.accept()
+            except BlockingIOError:
+                return said
+            with stream, stream.makefile(encoding="utf-8") as file:
+                stream.settimeout(TIMEOUT)
+                said.append(file.read())
+            self._listener.setblocking(False)
+
+    def _of_qemu(self, stream):
+        """What is said behind the header, which names this test's own unit, if there is one."""
+        head, first, rest = stream.partition("<")
+        self.assertRegex(head, r"^vmlatch\n([^\n]+\.(service|scope))?\n30\n0\n0\n0\n0\n$")
+        return first + rest
+
+    def test_takes_qemus_lines_as_text_and_ours_with_their_level(self):
+        self._run("run", "--name", "vm")
+        ours, qemus = self._streams()
+        self.assertEqual(self._of_qemu(qemus), "<0>out\n<1>err\n")
+        self.assertRegex(ours, "(?m)^<[3-5]>vmlatch: vm: ")
+        self.assertNotRegex(ours, "out|err")
+        self.assertNotIn("JOURNAL_STREAM", (self.dir / "env").read_text(encoding="utf-8"))
+
+    def test_in_place_too(self):
+        self._run("run", "--name", "vm", "--in-place")
+        self.assertEqual(self._of_qemu(self._streams()[1]), "<0>out\n<1>err\n")
+
+    def test_that_is_stdout_alone_has_no_more(self):
+        err = self.dir / "err"
+        with err.open("wb") as file:
+            self._run("run", "--name", "vm", stderr=file)
+        self.assertEqual(self._of_qemu(self._streams()[1]), "<0>out\n")
+        self.assertIn("<1>err\n", err.read_text(encoding="utf-8"))
+
+    def test_with_a_stream_for_stdout_and_one_for_stderr_has_one_for_qemu(self):
+        with self._connect() as other:
+            self._run("run", "--name", "vm", stdout=other)
+        _, other, qemus = self._streams()
+        self.assertEqual((other, self._of_qemu(qemus)), ("", "<0>out\n<1>err\n"))
+
+    def test_of_another_or_that_does_not_listen_any_more_is_as_it_was(self):
+        journal = self.environment["JOURNAL_STREAM"]
+        for name, value, listens in (("another", "1:1", True), ("deaf", journal, False)):
+            with self.subTest(name):
+                self.environment["JOURNAL_STREAM"] = value
+                if not listens:
+                    (self.dir / "stdout").unlink()
+                with self._ours.dup() as kept:
+                    self._run("run", "--name", "vm")
+                    self._ours = kept.dup()
+                self.addCleanup(self._ours.close)
+                self.assertIn(f"JOURNAL_STREAM={value}\n", (self.dir / "env").read_text(encoding="utf-8"))
+        self._ours.close()
+        (ours,) = self._streams()
+        self.assertEqual((ours.count("<0>out\n"), ours.count("<1>err\n")), (2, 2))
+
+    def test_of_a_drop_ins_caller_is_as_it_was(self):
+        qemu = self.dir / "qemu-system-x86_64"
+        os.symlink(VMLATCH, qemu)
+        (self.config / "vmlatch.conf").write_text(f"qemu = {self.dir / 'qemu'}\n")
+        self._run(program=qemu)
+        (ours,) = self._streams()
+        self.assertEqual(ours.replace("<0>out\n<1>err\n", ""), "")
+        self.assertIn("JOURNAL_STREAM=", (self.dir / "env").read_text(encoding="utf-8"))
+
+
 class InPlace(ServiceTest):
     def test_says_whose_end_is_the_services(self):
         path = self.disk("disk.raw")

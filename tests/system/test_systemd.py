@@ -6,6 +6,7 @@ first starts that systemd, and itself in there once more: what it does to /etc, 
 gone with it.
 """
 
+import json
 import os
 import re
 import shutil
@@ -151,7 +152,7 @@ class Start(SystemdTest):
         self.assertEqual((owner, user > 0), (user, True))
         environment = Path(f"/proc/{service.qemu}/environ").read_bytes()
         self.assertNotIn(b"NOTIFY_SOCKET", environment)
-        self.assertIn(b"JOURNAL_STREAM", environment)
+        self.assertNotIn(b"JOURNAL_STREAM", environment, "it is not the stream that QEMU has")
 
     def test_of_a_disk_in_use_fails_with_75_once_and_says_who_has_it(self):
         web1 = self.started("web1")
@@ -202,6 +203,28 @@ class Running(SystemdTest):
         notices = service.journal("--priority=5..5")
         self.assert_says("vmlatch: web1: its locks stay until QEMU's end", notices)
         self.assertEqual(service.journal("--priority=err"), "")
+
+    def test_has_what_its_guest_says_as_text(self):
+        service = self.started("web1", "alarm", "-serial", "stdio", options="release-on = none\n")
+        wait_for(lambda: service.journal(), lambda: "of the guest" in service.journal())
+        lines = [json.loads(line) for line in service.journal("--output=json").splitlines()]
+        (line,) = [line for line in lines if "of the guest" in line["MESSAGE"]]
+        own = next(line for line in lines if line["MESSAGE"].startswith("vmlatch: "))
+        names = ("_SYSTEMD_UNIT", "SYSLOG_IDENTIFIER", "SYSLOG_FACILITY", "_TRANSPORT", "_COMM", "_PID", "PRIORITY")
+        self.assertEqual([line.get(name) for name in names],
+                         [*(own.get(name) for name in names[:4]), "qemu-system-x86", str(service.qemu), "6"])
+        self.assertEqual((line["MESSAGE"], own["PRIORITY"]), ("<0>of the guest", "5"))
+        self.assertEqual(line["_SYSTEMD_UNIT"], "vmlatch@web1.service")
+
+    def test_has_the_last_words_of_a_qemu_that_has_gone_by_then(self):
+        service = self.service("web1", "halt", "-no-such-option").configure("Restart=no")
+        run("systemctl", "kill", "--signal=SIGSTOP", "systemd-journald.service")
+        try:
+            run("systemctl", "start", service.unit, check=False)
+            service.wait(ActiveState="failed")
+        finally:
+            run("systemctl", "kill", "--signal=SIGCONT", "systemd-journald.service")
+        self.assert_says("-no-such-option: invalid option", service.journal("--priority=6..6"))
 
     def test_feeds_a_watchdog(self):
         service = self.service("web1").configure("WatchdogSec=6").start()
