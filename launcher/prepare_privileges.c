@@ -2,14 +2,20 @@
 #include "launcher/prepare_privileges.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
 #include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
+
+#define KVM "/dev/kvm"
 
 /* What QEMU's own options need. With -runas it is root until it has opened its files. */
 static uint64_t needed_by(const struct command_line *line)
@@ -134,6 +140,59 @@ static int warn_of_losses(struct preparation *p, const struct command_line *line
 		"--keep-capability chown,dac_override,fowner,fsetid,mknod lets it");
 }
 
+/* By its rights alone: that there is none QEMU says itself. */
+static bool may_not_open(const struct credentials *credentials, const char *path)
+{
+	struct credentials_saved saved;
+	int fd, ret;
+
+	if (credentials_enter(credentials, &saved, NULL) < 0)
+		return false; /* the first image says so */
+	fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	ret = fd < 0 ? -errno : 0;
+	credentials_leave(&saved);
+	if (fd >= 0)
+		close(fd);
+	return ret == -EACCES || ret == -EPERM;
+}
+
+/* The group that a device is for. NULL: none. */
+static const char *group_of(const char *path)
+{
+	const mode_t use = S_IRGRP | S_IWGRP;
+	const struct group *entry;
+	struct stat info;
+
+	if (stat(path, &info) < 0 || (info.st_mode & use) != use || info.st_gid == 0)
+		return NULL;
+	entry = getgrgid(info.st_gid);
+	return entry ? entry->gr_name : NULL;
+}
+
+/* QEMU names neither the user nor the group. */
+static int warn_of_kvm(struct preparation *p, const struct command_line *line)
+{
+	_cleanup_(str_finish) struct str text = { 0 };
+	const char *group;
+
+	if (!line->kvm_origin || (p->drop_in && !p->credentials.change) ||
+		!may_not_open(&p->credentials, KVM))
+		return 0;
+	str_printf(&text, "%s: QEMU's user ", line->kvm_origin);
+	if (p->options.user)
+		str_printf(&text, "'%s'", p->options.user);
+	else
+		str_printf(&text, "(uid %u)", p->credentials.uid);
+	str_printf(&text, " may not open " KVM ", so it %s: ",
+		line->kvm_or_other ? "does without KVM, and is slow" : "will not start");
+	group = group_of(KVM);
+	if (group)
+		str_printf(&text, "make him a member of the group '%s'", group);
+	else
+		str_append(&text, "give that a group which may read and write, and him that group");
+	return text.failed ? -ENOMEM : strv_add(&p->warnings, text.text);
+}
+
 /* To its caller a drop-in is QEMU, so it is what QEMU would be, unless somebody says otherwise. */
 int prepare_privileges(struct preparation *p, const struct command_line *line, struct error *err)
 {
@@ -160,5 +219,7 @@ int prepare_privileges(struct preparation *p, const struct command_line *line, s
 		ret = warn_of_root(p);
 	if (ret == 0)
 		ret = warn_of_losses(p, line);
+	if (ret == 0)
+		ret = warn_of_kvm(p, line);
 	return ret < 0 ? ret : warn_of_network(p, line);
 }

@@ -156,6 +156,7 @@ static int scan_all(struct scan *scan, char **argv)
 		code = scan_finish_memories(scan);
 	if (code == 0)
 		code = scan_finish_needs(scan);
+	scan_finish_accel(scan);
 	return code < 0 ? code : scan_finish_monitors(scan);
 }
 
@@ -172,6 +173,8 @@ static void scan_finish(struct scan *scan)
 	}
 	free(scan->display);
 	free(scan->display_origin);
+	free(scan->accels.kvm_origin);
+	free(scan->machine_accel.kvm_origin);
 }
 
 int command_line_parse(
@@ -229,6 +232,7 @@ void command_line_finish(struct command_line *line)
 	free(line->locking_origin);
 	free(line->owners_origin);
 	free(line->smb_origin);
+	free(line->kvm_origin);
 	*line = (struct command_line){ 0 };
 }
 

@@ -76,6 +76,8 @@ struct command_line {
 	char *locking_origin;   /* one that locks memory (CAP_IPC_LOCK, RLIMIT_MEMLOCK) */
 	char *owners_origin;    /* one that gives files to others (CAP_CHOWN) */
 	char *smb_origin;       /* one that starts smbd (CAP_SETGID, CAP_SETUID if it is root's) */
+	char *kvm_origin;       /* one that asks for KVM */
+	bool kvm_or_other;      /* without KVM it takes another accelerator */
 	char *sandbox;          /* QEMU's own filter of system calls */
 	bool user_stopped;      /* -S */
 	bool daemonize;

@@ -17,6 +17,7 @@ static const struct section {
 	const char *group;
 	scan_options_fn *fn;
 } sections[] = {
+	{ "accel", scan_add_accel },
 	{ "action", scan_add_action },
 	{ "add-fd", scan_add_fd },
 	{ "chardev", scan_add_chardev },

@@ -147,14 +147,15 @@ int on_global(struct scan *scan, const struct qemu_option *option, const char *a
 	return scan_add_global(scan, options, arg);
 }
 
-/* -machine pflash0=NODE */
+/* -machine pflash0=NODE,accel=NAME:NAME */
 int scan_add_machine(struct scan *scan, json_t *options, const char *arg)
 {
 	static const char *const keys[] = { "pflash0", "pflash1" };
-	const char *name;
+	const char *name = keyval_text(options, "accel");
 	size_t i;
 
-	(void)arg;
+	if (name && scan_add_machine_accel(scan, name, arg) < 0)
+		return -ENOMEM;
 	for (i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
 		name = keyval_text(options, keys[i]);
 		if (name && scan_add_unknown_use(scan->line, name) < 0)

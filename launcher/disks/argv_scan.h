@@ -30,6 +30,12 @@ struct scan_items {
 	size_t size;
 };
 
+/* Of a list of accelerators, the first that works being QEMU's. */
+struct scan_accel {
+	char *kvm_origin; /* NULL: KVM is not what it tries first */
+	bool others;
+};
+
 struct scan {
 	struct command_line *line;
 	command_line_read_fn *read_config;
@@ -43,6 +49,7 @@ struct scan {
 	bool spice;    /* the option */
 	char *display; /* the type of the last -display; NULL: none given */
 	char *display_origin;
+	struct scan_accel accels, machine_accel;
 };
 
 /* One of QEMU's options. */
@@ -153,6 +160,13 @@ int on_overcommit(struct scan *scan, const struct qemu_option *option, const cha
 int on_share(struct scan *scan, const struct qemu_option *option, const char *arg);
 scan_options_fn scan_add_overcommit, scan_add_share;
 int scan_finish_needs(struct scan *scan);
+
+/* argv_accel.c; @arg may be NULL */
+int on_accel(struct scan *scan, const struct qemu_option *option, const char *arg);
+int on_enable_kvm(struct scan *scan, const struct qemu_option *option, const char *arg);
+int scan_add_machine_accel(struct scan *scan, const char *names, const char *arg);
+scan_options_fn scan_add_accel;
+void scan_finish_accel(struct scan *scan);
 
 /* argv_network_need.c */
 scan_options_fn scan_add_network_need;

@@ -6,11 +6,13 @@ import json
 import os
 import pwd
 import resource
+import shutil
+import subprocess
 
 import procfs
 from in_place import DropInTest, InPlaceTest
 from users import ALICE, BOB, VMS, UserTest
-from vmtest import VmTest, main
+from vmtest import VMLATCH, VmTest, main
 
 SETS = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
 NOBODY = 65534
@@ -233,6 +235,45 @@ class AsChild(Privileges, VmTest):
                 found = [line for line in text.splitlines() if line.startswith(f"warning: {words[0]} {words[1]}: ")]
                 self.assertEqual(len(found), 1 if told else 0, text)
                 self.assert_says(told or "", "".join(found))
+
+    def with_kvm(self, mode, group, *words):
+        """(exit status, stdout and stderr) of vmlatch where /dev/kvm is a file of root's with these rights."""
+        dev = self.dir / "dev"
+        dev.mkdir(exist_ok=True)
+        for name in ("null", "kvm"):
+            (dev / name).touch()
+        shutil.chown(dev / "kvm", 0, group)
+        (dev / "kvm").chmod(mode)
+        script = f"mount --bind /dev/null {dev}/null; mount --rbind {dev} /dev; exec \"$@\""
+        done = subprocess.run(["unshare", "-m", "sh", "-euc", script, "sh", VMLATCH, *map(str, words)],
+                              env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=60, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    def test_that_kvm_needs_are_told(self):
+        if os.geteuid() != 0:
+            self.skipTest("not root")
+        disk = self.drive(self.disk("a.raw"))
+        os.chown(self.dir / "a.raw", NOBODY, -1)
+        user, may_not = ("--user", "nobody"), "QEMU's user 'nobody' may not open /dev/kvm, so it "
+        group = "make him a member of the group 'disk'$"
+        for mode, options, words, told in (
+                (0o660, user, ("-accel", "kvm"), f"-accel kvm: {may_not}will not start: {group}"),
+                (0o660, user, ("-enable-kvm",), f"-enable-kvm: {may_not}will not start: {group}"),
+                (0o640, user, ("-M", "accel=kvm"), "give that a group which may read and write, and him that group$"),
+                (0o660, user, ("-M", "accel=kvm:tcg"), f"{may_not}does without KVM, and is slow: {group}"),
+                (0o660, ("--user", str(NOBODY)), ("-enable-kvm",), f"QEMU's user '{NOBODY}' may not open"),
+                (0o660, (*user, "--group", "disk"), ("-enable-kvm",), None),
+                (0o666, user, ("-enable-kvm",), None), (0o660, (), ("-enable-kvm",), None),
+                (0o660, user, ("-accel", "tcg"), None)):
+            with self.subTest(mode=mode, options=options, words=words):
+                command = [*options, "--", self.script("qemu", "exit 7"), *disk, *words]
+                for status, verb in ((0, ("check",)), (7, ("run", "--name", "vm"))):
+                    code, text = self.with_kvm(mode, "disk", *verb, *command)
+                    self.assertEqual(code, status, text)
+                    found = [line for line in text.splitlines() if "warning: " in line and "/dev/kvm" in line]
+                    self.assertEqual(len(found), 1 if told else 0, text)
+                    self.assert_says(told or "", "".join(found))
 
     def test_of_root_and_setuid_helpers_do_not_go_together(self):
         said = self.refused(64, "vm", *self.drive(self.disk("a.raw")), options=["--allow-setuid-helpers"])

@@ -132,6 +132,47 @@ static void arguments_become_block_nodes(void **state)
 	}
 }
 
+/* ORIGIN, and whether there is another accelerator too. */
+static void who_asks_for_kvm_is_told(void **state)
+{
+	static const struct {
+		const char *words, *origin;
+		bool or_other;
+	} rows[] = {
+		{ "-accel kvm", "-accel kvm" },
+		{ "--accel accel=kvm,dirty-ring-size=4096",
+			"--accel accel=kvm,dirty-ring-size=4096" },
+		{ "-accel kvm -accel tcg", "-accel kvm", true },
+		{ "-accel kvm -accel kvm", "-accel kvm" },
+		{ "-enable-kvm", "-enable-kvm" },
+		{ "-machine accel=kvm", "-machine accel=kvm" },
+		{ "-machine accel=kvm -M q35", "-machine accel=kvm" },
+		{ "-M q35,accel=kvm:tcg", "-M q35,accel=kvm:tcg", true },
+		{ "-machine accel=tcg -enable-kvm", "-enable-kvm" },
+		{ "-M accel=kvm:tcg -enable-kvm", "-enable-kvm" },
+		{ "-M accel=tcg -M accel=kvm", "-M accel=kvm" },
+		{ "-M pc", NULL },
+		{ "-enable-kvm -machine accel=tcg", NULL },
+		{ "-accel tcg -accel kvm", NULL },
+		{ "-machine accel=tcg:kvm", NULL },
+		{ "-accel kvm,device=/dev/fdset/1", NULL },
+		{ "-accel kvmm", NULL },
+		{ "", NULL },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		_cleanup_(command_line_finish) struct command_line line = { 0 };
+
+		words_parse(rows[i].words, &line);
+		assert_string_equal(line.kvm_origin ? line.kvm_origin : "",
+			rows[i].origin ? rows[i].origin : "");
+		if (rows[i].origin)
+			assert_int_equal(line.kvm_or_other, rows[i].or_other);
+	}
+}
+
 static void people_see_the_argument_as_they_gave_it(void **state)
 {
 	_cleanup_(command_line_finish) struct command_line line = { 0 };
@@ -286,6 +327,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(arguments_become_block_nodes),
+		cmocka_unit_test(who_asks_for_kvm_is_told),
 		cmocka_unit_test(people_see_the_argument_as_they_gave_it),
 		cmocka_unit_test(devices_say_how_an_image_is_used),
 		cmocka_unit_test(calls_that_only_print_start_no_vm),
