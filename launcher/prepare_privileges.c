@@ -79,7 +79,9 @@ static int warn_of_network(struct preparation *p, const struct command_line *lin
 	uint64_t has = p->privileges.capabilities;
 	int ret = 0;
 
-	if (line->helper_origin && !p->privileges.setuid_helpers)
+	/* of a strict filter somebody else warns, and it cannot be with that option */
+	if (line->helper_origin && !p->privileges.setuid_helpers &&
+		p->options.sandbox != SANDBOX_STRICT)
 		ret = asprintf(&sentence,
 			"%s: no program that QEMU starts gains root's rights, and a bridge helper "
 			"needs them: --allow-setuid-helpers lets it",

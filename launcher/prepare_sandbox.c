@@ -5,6 +5,7 @@
 #include <linux/capability.h>
 #include <sysexits.h>
 
+#include "base/cleanup.h"
 #include "launcher/binary_links.h"
 
 /*
@@ -28,6 +29,23 @@ static int usage(struct error *err, const char *sentence)
 static bool is_asked_for(const struct options *options)
 {
 	return options->sandbox == SANDBOX_DEFAULT || options->sandbox == SANDBOX_STRICT;
+}
+
+/* Of some nothing else tells before the guest tries them, which ends it under QEMU's own filter. */
+static int warn_of_programs(struct preparation *p, const struct command_line *line)
+{
+	size_t i;
+	int ret = 0;
+
+	for (i = 0; ret == 0 && i < line->programs.n; i++) {
+		_cleanup_(str_finish) struct str text = { 0 };
+
+		str_printf(&text,
+			"%s: it will not work: --sandbox=strict lets QEMU start no program",
+			line->programs.items[i]);
+		ret = text.failed ? -ENOMEM : strv_add(&p->warnings, text.text);
+	}
+	return ret;
 }
 
 int prepare_sandbox(struct preparation *p, const struct command_line *line, struct error *err)
@@ -54,7 +72,7 @@ int prepare_sandbox(struct preparation *p, const struct command_line *line, stru
 		plan->qemus_own =
 			line->daemonize || line->runas ? QEMU_SANDBOX_LEAVING : QEMU_SANDBOX;
 	p->plan.sandbox = plan;
-	return 0;
+	return plan->mode == SANDBOX_STRICT ? warn_of_programs(p, line) : 0;
 }
 
 void prepare_sandbox_of_qemu(struct preparation *p, const char *binary)

@@ -233,6 +233,7 @@ void command_line_finish(struct command_line *line)
 	free(line->owners_origin);
 	free(line->smb_origin);
 	free(line->kvm_origin);
+	strv_finish(&line->programs);
 	*line = (struct command_line){ 0 };
 }
 

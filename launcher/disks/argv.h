@@ -78,6 +78,7 @@ struct command_line {
 	char *smb_origin;       /* one that starts smbd (CAP_SETGID, CAP_SETUID if it is root's) */
 	char *kvm_origin;       /* one that asks for KVM */
 	bool kvm_or_other;      /* without KVM it takes another accelerator */
+	struct strv programs;   /* the network arguments for which QEMU starts a program */
 	char *sandbox;          /* QEMU's own filter of system calls */
 	bool user_stopped;      /* -S */
 	bool daemonize;

@@ -8,7 +8,8 @@
 
 /*
  * Networks have one way to a monitor: guestfwd=tcp:ADDRESS:PORT-DEVICE, whose
- * DEVICE is a character device as -serial's is, and may be "mon:..." (seen with 7.2).
+ * DEVICE is a character device as -serial's is, and may be "mon:..." (seen with 7.2);
+ * or it is a program, "cmd:...".
  */
 #define FORWARD "guestfwd"
 
@@ -24,10 +25,19 @@ static const char *forward_device(const char *rule)
 	return at ? at + 1 : NULL;
 }
 
+static bool forward_is_program(const char *rule)
+{
+	const char *device = forward_device(rule);
+
+	return device && str_starts(device, "cmd:");
+}
+
 static int forward_add(struct scan *scan, const char *rule, const char *arg)
 {
 	const char *device = forward_device(rule);
 
+	if (forward_is_program(rule))
+		return scan_add_program(scan, arg);
 	return device && str_starts(device, "mon:")
 		       ? scan_add_shared_port(scan, arg, device + strlen("mon:"))
 		       : 0;
@@ -90,8 +100,11 @@ int on_network(struct scan *scan, const struct qemu_option *option, const char *
 /* Of a section's two settings of one name the first is not known here any more. */
 int scan_add_network(struct scan *scan, json_t *options, const char *arg)
 {
+	const char *rule = keyval_text(options, FORWARD);
 	int ret = scan_add_network_need(scan, options, arg);
 
+	if (ret == 0 && rule && forward_is_program(rule))
+		ret = scan_add_program(scan, arg);
 	if (ret < 0 || !json_object_get(options, FORWARD))
 		return ret;
 	return scan_add_monitor(

@@ -35,11 +35,34 @@ static bool starts_smbd(const json_t *options, const char *type)
 	return str_equal(type, "user") && json_object_get(options, "smb");
 }
 
+/* The default is a script in /etc. */
+static bool starts_script(const json_t *options, const char *type)
+{
+	const char *script = keyval_text(options, "script");
+
+	return makes_interface(options, type) &&
+	       (!script || (*script && strcmp(script, "no") != 0));
+}
+
+int scan_add_program(struct scan *scan, const char *arg)
+{
+	_cleanup_(freep) char *origin = scan_origin(scan, arg);
+
+	if (!origin)
+		return -ENOMEM;
+	return strv_has(&scan->line->programs, origin) ? 0
+						       : strv_add(&scan->line->programs, origin);
+}
+
 int scan_add_network_need(struct scan *scan, json_t *options, const char *arg)
 {
 	const char *type = keyval_text(options, "type");
 	char **who = NULL;
 
+	if ((starts_helper(options, type) || starts_script(options, type) ||
+		    starts_smbd(options, type) || str_equal(type, "passt")) &&
+		scan_add_program(scan, arg) < 0)
+		return -ENOMEM;
 	if (starts_helper(options, type))
 		who = &scan->line->helper_origin;
 	else if (makes_interface(options, type))

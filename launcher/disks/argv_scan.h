@@ -168,7 +168,8 @@ int scan_add_machine_accel(struct scan *scan, const char *names, const char *arg
 scan_options_fn scan_add_accel;
 void scan_finish_accel(struct scan *scan);
 
-/* argv_network_need.c */
+/* argv_network_need.c; @scan_add_program: this argument makes QEMU start one. 0 or -ENOMEM */
+int scan_add_program(struct scan *scan, const char *arg);
 scan_options_fn scan_add_network_need;
 
 /* argv_display.c; @extra of on_display_short: the type */

@@ -5,6 +5,7 @@ import ctypes
 import errno
 import json
 import os
+import shutil
 import platform
 import signal
 import socket
@@ -91,6 +92,23 @@ class Sandbox(VmTest):
         self.assertEqual(found["sandbox"]["mode"], "strict")
         self.assertEqual(found["argv"][found["argv"].index("-sandbox") + 1], found["sandbox"]["qemu"])
         self.assertIn("sandbox: default, ", self.does("check", "qemu-system-x86_64", *disk))
+
+    def test_strict_warns_of_what_will_not_work(self):
+        disk = self.drive(self.disk("disk.img"))
+        words = ("-netdev", "user,id=n,smb=/", "-nic", "user,guestfwd=tcp:10.0.2.9:7-cmd:cat", "-netdev", "user,id=m",
+                 "-netdev", "tap,id=t,br=b")
+        sentence = "it will not work: --sandbox=strict lets QEMU start no program"
+        for option, told in (("strict", [f"{words[i]} {words[i + 1]}: {sentence}" for i in (0, 2, 6)]),
+                             ("default", [])):
+            options = (f"--sandbox={option}", "--keep-capability=setgid,setuid")
+            found = self.json("check", "--json", *options, "qemu-system-x86_64", *disk, *words)["warnings"]
+            self.assertEqual([line for line in found if sentence in line], told)
+            self.assertEqual(any("--allow-setuid-helpers lets it" in line for line in found), option == "default",
+                             "it cannot be with strict")
+            self.assertEqual(self.vmlatch("check", *options, "qemu-system-x86_64", *disk, *words).out.count(sentence),
+                             len(told))
+            done = self.vmlatch("run", *options, "--name", "vm", "--", shutil.which("true"), *disk, *words)
+            self.assertEqual(done.err.count(f"warning: {words[0]} {words[1]}: {sentence}"), 1 if told else 0, done.err)
 
     def test_that_cannot_be_is_refused_before_the_start(self):
         said = self.refused(64, "vm", *self.drive(self.disk("disk.img")),

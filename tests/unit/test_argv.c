@@ -173,6 +173,48 @@ static void who_asks_for_kvm_is_told(void **state)
 	}
 }
 
+static void who_starts_a_program_is_told(void **state)
+{
+	static const struct {
+		const char *words, *told;
+	} rows[] = {
+		{ "-netdev user,id=n,smb=/x", "-netdev user,id=n,smb=/x" },
+		{ "-nic user,guestfwd=tcp:1:2-cmd:x", "-nic user,guestfwd=tcp:1:2-cmd:x" },
+		{ "-net "
+		  "user,guestfwd=tcp:1:2-null,guestfwd=tcp:1:3-cmd:x,smb=/,guestfwd=tcp:1:4-cmd:y",
+			"-net "
+			"user,guestfwd=tcp:1:2-null,guestfwd=tcp:1:3-cmd:x,smb=/"
+			",guestfwd=tcp:1:4-cmd:y" },
+		{ "-netdev "
+		  "{\"type\":\"user\",\"id\":\"n\",\"guestfwd\":[{\"str\":\"tcp:1:2-cmd:x\"}]}",
+			"-netdev "
+			"{\"type\":\"user\",\"id\":\"n\",\"guestfwd\":[{\"str\":\"tcp:1:2-cmd:x\"}]"
+			"}" },
+		{ "-netdev bridge,id=n", "-netdev bridge,id=n" },
+		{ "-netdev tap,id=n,br=b", "-netdev tap,id=n,br=b" },
+		{ "-netdev tap,id=n", "-netdev tap,id=n" },
+		{ "-netdev tap,id=n,script=/x -nic passt",
+			"-netdev tap,id=n,script=/x -nic passt" },
+		{ "-netdev tap,id=n,script=no", "" },
+		{ "-netdev tap,id=n,script=", "" },
+		{ "-netdev tap,id=n,fd=3", "" },
+		{ "-netdev user,id=n,hostfwd=tcp::1-:2,guestfwd=tcp:1:2-tcp:cmd:3", "" },
+		{ "-serial cmd:x", "" },
+	};
+	size_t i, k;
+
+	(void)state;
+	for (i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		_cleanup_(command_line_finish) struct command_line line = { 0 };
+		_cleanup_(str_finish) struct str told = { 0 };
+
+		words_parse(rows[i].words, &line);
+		for (k = 0; k < line.programs.n; k++)
+			str_printf(&told, k ? " %s" : "%s", line.programs.items[k]);
+		assert_string_equal(told.text ? told.text : "", rows[i].told);
+	}
+}
+
 static void people_see_the_argument_as_they_gave_it(void **state)
 {
 	_cleanup_(command_line_finish) struct command_line line = { 0 };
@@ -328,6 +370,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(arguments_become_block_nodes),
 		cmocka_unit_test(who_asks_for_kvm_is_told),
+		cmocka_unit_test(who_starts_a_program_is_told),
 		cmocka_unit_test(people_see_the_argument_as_they_gave_it),
 		cmocka_unit_test(devices_say_how_an_image_is_used),
 		cmocka_unit_test(calls_that_only_print_start_no_vm),
