@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <grp.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/fsuid.h>
@@ -11,47 +10,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/account.h"
 #include "base/capability.h"
-#include "base/str.h"
-
-static int user_find(const char *user, struct credentials *found, struct error *err)
-{
-	const struct passwd *entry = getpwnam(user);
-	uint64_t number;
-	int n = 64;
-
-	if (!entry && str_to_u64(user, &number) == 0 && number < UINT32_MAX) {
-		entry = getpwuid(number);
-		found->uid = found->gid = number;
-	} else if (!entry) {
-		return error_set(err, -ENOENT, "there is no user '%s'", user);
-	}
-	if (!entry)
-		return 0; /* a bare number without an entry: no further groups */
-	found->uid = entry->pw_uid;
-	found->gid = entry->pw_gid;
-	found->groups = calloc(n, sizeof(gid_t));
-	if (!found->groups)
-		return -ENOMEM;
-	if (getgrouplist(entry->pw_name, entry->pw_gid, found->groups, &n) < 0)
-		return error_set(err, -E2BIG, "user '%s' is in more than 64 groups", user);
-	found->n_groups = n;
-	return 0;
-}
-
-static int group_find(const char *group, gid_t *gid, struct error *err)
-{
-	const struct group *entry = getgrnam(group);
-	uint64_t number;
-
-	if (entry)
-		*gid = entry->gr_gid;
-	else if (str_to_u64(group, &number) == 0 && number < UINT32_MAX)
-		*gid = number;
-	else
-		return error_set(err, -ENOENT, "there is no group '%s'", group);
-	return 0;
-}
 
 /* Without root's rights nobody can take groups, not even his own: nor need he. */
 static bool are_ours(const struct credentials *found)
@@ -63,17 +23,19 @@ int credentials_find(
 	const char *user, const char *group, struct credentials *ret, struct error *err)
 {
 	struct credentials found = { .uid = geteuid(), .gid = getegid() };
-	int code = 0;
+	struct account account;
+	int code;
 
-	if (user)
-		code = user_find(user, &found, err);
-	if (code == 0 && group)
-		code = group_find(group, &found.gid, err);
-	if (code < 0) {
-		credentials_finish(&found);
-		return code;
+	if (user || group) {
+		code = account_find(user, group, &account, err);
+		if (code < 0)
+			return code;
+		found.uid = account.uid;
+		found.gid = account.gid;
+		found.groups = account.groups;
+		found.n_groups = account.n_groups;
+		found.change = !are_ours(&found);
 	}
-	found.change = (user || group) && !are_ours(&found);
 	*ret = found;
 	return 0;
 }
