@@ -37,21 +37,39 @@ static int stat_in_root(const char *root, const char *name, struct stat *info)
 	return file < 0 || fstat(file, info) < 0 ? -errno : 0;
 }
 
-/* -runas NAME or UID:GID, as QEMU looks for it: the name first. */
-static int runas_find(const char *text, struct credentials *ret)
+/* A number as QEMU reads it: 0x and 0 in front tell the base. Returns its end, or NULL. */
+static const char *id_read(const char *text, uid_t *ret)
 {
-	_cleanup_(freep) char *user = strdup(text);
-	char *colon;
+	unsigned long number;
+	char *end;
 
-	if (!user)
-		return -ENOMEM;
-	if (credentials_find(user, NULL, ret, NULL) == 0)
-		return 0;
-	colon = strchr(user, ':');
-	if (!colon)
+	errno = 0;
+	number = strtoul(text, &end, 0);
+	if (end == text || errno || number >= UINT32_MAX)
+		return NULL;
+	*ret = number;
+	return end;
+}
+
+/*
+ * -runas NAME or UID:GID, as in os_parse_runas_uid_gid() of QEMU 7.2: these are numbers, and
+ * bring no other groups. A name has no colon, so nobody needs to be asked for one that has.
+ */
+static int runas_find(const char *text, struct credentials *ret, struct error *err)
+{
+	struct credentials numbers = { .change = true };
+	const char *end;
+
+	if (!strchr(text, ':'))
+		return credentials_find(text, NULL, ret, err);
+	end = id_read(text, &numbers.uid);
+	if (!end || *end != ':')
 		return -ENOENT;
-	*colon = '\0';
-	return credentials_find(user, colon + 1, ret, NULL);
+	end = id_read(end + 1, &numbers.gid);
+	if (!end || *end)
+		return -ENOENT;
+	*ret = numbers;
+	return 0;
 }
 
 /* The image behind it, if it is written. NULL else, as for the guest's memory: no block node. */
@@ -63,24 +81,28 @@ static const struct disk_image *find_writable(
 	return disks_find_image(disks, resource);
 }
 
-/* The first image that this user cannot write to. NULL: none, or QEMU cannot become him. */
-static const char *find_denied(const struct disks *disks, const char *user)
+/* @denied: the first image that this user cannot write to. NULL: none, or QEMU cannot become him.
+ */
+static int find_denied(
+	const struct disks *disks, const char *user, const char **denied, struct error *err)
 {
 	_cleanup_(credentials_finish) struct credentials credentials = { 0 };
 	struct credentials_saved saved;
-	const char *denied = NULL;
+	int ret = runas_find(user, &credentials, err);
 	size_t i;
 
-	if (runas_find(user, &credentials) < 0 || credentials_enter(&credentials, &saved, NULL) < 0)
-		return NULL;
-	for (i = 0; !denied && i < disks->set.n; i++) {
+	if (ret == 0)
+		ret = credentials_enter(&credentials, &saved, err);
+	if (ret < 0)
+		return ret == -ENOENT || ret == -EPERM ? 0 : ret; /* QEMU says it */
+	for (i = 0; !*denied && i < disks->set.n; i++) {
 		const struct disk_image *image = find_writable(disks, &disks->set.items[i]);
 
 		if (image && faccessat(AT_FDCWD, image->path, R_OK | W_OK, AT_EACCESS) < 0)
-			denied = image->path;
+			*denied = image->path;
 	}
 	credentials_leave(&saved);
-	return denied;
+	return 0;
 }
 
 /* Its first name that is another file below that directory, or none. NULL: all are the same. */
@@ -129,16 +151,16 @@ int reopen_judge(const struct disks *disks, struct strv *reasons, struct error *
 {
 	const struct command_line *line = &disks->line;
 	const char *denied = NULL;
-	int ret = 0;
+	int ret = line->runas ? find_denied(disks, line->runas, &denied, err) : 0;
 
+	if (ret < 0)
+		return ret;
 	if ((line->daemonize || line->chroot_dir) && disks->relative)
 		ret = reason_add(reasons, line->daemonize ? "-daemonize" : "-chroot", "",
 			"QEMU leaves the current directory, and an image's name relates to that; "
 			"write the names of images from '/' on");
 	else if (line->chroot_dir)
 		ret = judge_chroot(disks, reasons);
-	if (ret == 0 && line->runas)
-		denied = find_denied(disks, line->runas);
 	if (ret == 0 && denied)
 		ret = reason_add(reasons, "-runas", denied,
 			" is not writable for that user, and QEMU would open it again; "

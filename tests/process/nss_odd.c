@@ -62,12 +62,9 @@ static const struct odd_user {
 	void (*behave)(struct passwd *entry);
 	long groups; /* supplementary */
 } users[] = {
-	{ "odd-good", NULL, 1 },
-	{ "odd-abort", die, 0 },
-	{ "odd-exit", leave, 0 },
-	{ "odd-hang", hang, 0 },
-	{ "odd-nobody", be_nobody, 0 },
-	{ "odd-noise", make_noise, 0 },
+	{ "odd-good", NULL, 1 }, { "odd-abort", die, 0 }, { "odd-exit", leave, 0 },
+	{ "odd-hang", hang, 0 }, { "odd-nobody", be_nobody, 0 }, { "odd-noise", make_noise, 0 },
+	{ "65534:65534", die, 0 }, /* for who asks */
 };
 
 static const struct odd_user *user_find(const char *name)

@@ -2,6 +2,7 @@
 """Users and groups are looked up by a process of its own, whatever the modules of nsswitch.conf do to it."""
 
 import ctypes
+import json
 import os
 import signal
 
@@ -9,10 +10,11 @@ import procfs
 from deadline import wait_for
 from in_place import InPlaceTest
 from slowtest import SlowTest, main
-from vmtest import VMLATCH, need_root
+from vmtest import MACHINE, QEMU, VMLATCH, need_root
 
 MODULE = os.environ["NSS_ODD"]
 ODD = 54400     # the number of all its users
+DENIED = "-runas: .* is not writable for that user"
 CLONE_NEWNS, MS_BIND, MS_REC, MS_PRIVATE = 0x20000, 0x1000, 0x4000, 0x40000
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -26,25 +28,24 @@ class AccountTest(SlowTest):
         for environment in (self.environment, self.preloaded):
             environment["LD_LIBRARY_PATH"] = os.path.dirname(MODULE)
 
-    def _enter_host(self, files):
-        """In the process that becomes vmlatch: a host whose files are these."""
-        for call in ([_libc.unshare, CLONE_NEWNS], [_libc.mount, b"none", b"/", None, MS_REC | MS_PRIVATE, None],
-                     *([_libc.mount, os.fsencode(file), os.fsencode(path), None, MS_BIND, None]
-                       for path, file in files.items())):
-            if call[0](*call[1:]) < 0:
-                raise OSError(ctypes.get_errno(), "a mount namespace")
-
-    def start(self, name, *words, user="odd-good", options=(), preexec=None, **more):
-        files = {}
-        for path, text in self.files.items():
-            files[path] = self.dir / os.path.basename(path)
-            files[path].write_text(text)
+    def host(self, more=lambda: None):
+        """For the process that becomes vmlatch: a host whose files are these."""
+        files = {path: self.dir / os.path.basename(path) for path in self.files}
+        for path, file in files.items():
+            file.write_text(self.files[path])
 
         def enter():
-            self._enter_host(files)
-            if preexec:
-                preexec()
-        return super().start(name, *words, options=["--user", user, *options], preexec=enter, **more)
+            for call in ([_libc.unshare, CLONE_NEWNS], [_libc.mount, b"none", b"/", None, MS_REC | MS_PRIVATE, None],
+                         *([_libc.mount, os.fsencode(file), os.fsencode(path), None, MS_BIND, None]
+                           for path, file in files.items())):
+                if call[0](*call[1:]) < 0:
+                    raise OSError(ctypes.get_errno(), "a mount namespace")
+            more()
+        return enter
+
+    def start(self, name, *words, user="odd-good", options=(), preexec=lambda: None, **more):
+        users = ("--user", user) if user else ()
+        return super().start(name, *words, options=[*users, *options], preexec=self.host(preexec), **more)
 
     def odds_disk(self):
         disk = self.disk("disk.raw")
@@ -129,6 +130,39 @@ class LookUp(AccountTest):
         disk = self.odds_disk()
         vm = self.running("vm", *self.drive(disk), preexec=ignore)
         self.assertEqual(procfs.children(vm.pid), [vm.qemu])
+
+
+class Runas(AccountTest):
+    """What QEMU makes of itself is looked up, too: can that user open the disks again?"""
+
+    def pinned(self, *words):
+        """Why `check` says so, and what it warns of."""
+        done = self.vmlatch("check", "--json", "--", QEMU, *MACHINE, *words, preexec_fn=self.host())
+        self.assertEqual(done.status, 0, done)
+        return json.loads(done.out)["pinned"]
+
+    def test_maps_no_module(self):
+        vm = self.running("vm", *self.drive(self.odds_disk()), "-runas", "odd-good", user=None)
+        self.assertEqual([pid for pid in self.ours() if self.has_module(pid)], [])
+        self.assertEqual(self.ours(), [vm.pid])
+
+    def test_of_a_name_counts_with_its_groups(self):
+        disk = self.disk("disk.raw")
+        os.chmod(disk, 0o660)
+        self.assert_says(DENIED, str(self.pinned(*self.drive(disk), "-runas", "odd-good")))
+        os.chown(disk, 0, ODD + 1)
+        self.assertEqual(self.pinned(*self.drive(disk), "-runas", "odd-good"), [])
+
+    def test_of_numbers_asks_nobody_and_brings_no_groups(self):
+        self.files["/etc/group"] = f"nogroup:x:65534:\ndisks:x:{ODD}:nobody\n"
+        disk = self.odds_disk()
+        os.chmod(disk, 0o060)
+        self.assertEqual(self.pinned(*self.drive(disk), "-runas", "nobody"), [])
+        self.assert_says(DENIED, str(self.pinned(*self.drive(disk), "-runas", "65534:65534")))
+
+    def test_of_a_name_that_breaks_the_look_up_is_refused(self):
+        said = self.refused(71, "vm", *self.drive(self.odds_disk()), "-runas", "odd-abort", user=None)
+        self.assert_says("user 'odd-abort': looking it up was ended by signal 6", said)
 
 
 if __name__ == "__main__":

@@ -153,8 +153,15 @@ static void a_user_must_be_able_to_write(void **state)
 	expect("-runas nobody -hda @/a", "-runas: /");
 	expect("-run-with user=nobody -hda @/a", "-runas: /");
 	expect("-runas 65534:65534 -hda @/a", "-runas: /");
+	expect("-runas 0xfffe:0177776 -hda @/a", "-runas: /"); /* QEMU has bases */
 	expect("-runas root -hda @/a", "");
-	expect("-runas no-such-user -hda @/a", ""); /* QEMU refuses */
+	expect("-runas 0:0 -hda @/a", "");
+	/* QEMU refuses */
+	expect("-runas no-such-user -hda @/a", "");
+	expect("-runas nobody:nogroup -hda @/a", "");
+	expect("-runas 65534: -hda @/a", "");
+	expect("-runas 65534:65534: -hda @/a", "");
+	expect("-runas 65534:4294967295 -hda @/a", "");
 	assert_int_equal(chmod("a", 0644), 0);
 	expect("-runas nobody -hda @/a", "-runas: /");
 	expect("-runas nobody -drive file=@/a,readonly=on", "");
