@@ -19,8 +19,6 @@
 #include "base/fd.h"
 #include "base/str.h"
 
-#define MAX_GROUPS 64
-
 enum outcome {
 	FOUND,
 	NO_USER,
@@ -60,7 +58,7 @@ static bool id_read(const char *text, uint64_t *ret)
 
 static enum outcome groups_find(const struct passwd *entry, struct account *found)
 {
-	int n = MAX_GROUPS;
+	int n = NGROUPS_MAX; /* 256 KiB at once, for a short time */
 
 	found->groups = calloc(n, sizeof(gid_t));
 	if (!found->groups)
@@ -156,7 +154,7 @@ static enum outcome answer_receive(int fd, struct account *ret)
 		return NO_ANSWER;
 	if (answer.outcome != FOUND)
 		return answer.outcome < NO_ANSWER ? answer.outcome : NO_SENSE;
-	if (!is_id(answer.uid) || !is_id(answer.gid) || answer.n_groups > MAX_GROUPS)
+	if (!is_id(answer.uid) || !is_id(answer.gid) || answer.n_groups > NGROUPS_MAX)
 		return NO_SENSE;
 	found = (struct account){ .uid = answer.uid, .gid = answer.gid };
 	size = answer.n_groups * sizeof(gid_t);
@@ -223,8 +221,9 @@ static int name_outcome(enum outcome outcome, const struct look_up *what, struct
 	case NO_GROUP:
 		return error_set(err, -ENOENT, "there is no group '%s'", what->group);
 	case TOO_MANY_GROUPS:
-		return error_set(
-			err, -E2BIG, "user '%s' is in more than %d groups", what->user, MAX_GROUPS);
+		return error_set(err, -E2BIG,
+			"user '%s' is in more than %d groups, and no process can be", what->user,
+			NGROUPS_MAX);
 	default:
 		return name_failure(outcome, what, err);
 	}

@@ -51,20 +51,49 @@ static int thread_set_groups(size_t n, const gid_t *groups)
 	return syscall(SYS_setgroups, n, groups) < 0 ? -errno : 0;
 }
 
-static int enter_user(
-	const struct credentials *credentials, struct credentials_saved *saved, struct error *err)
+/* Nothing has changed yet. */
+static int groups_save(struct credentials_saved *saved, struct error *err)
 {
-	int n = getgroups(64, saved->groups);
+	int n = getgroups(0, NULL);
 
+	if (n > 0)
+		saved->groups = calloc(n, sizeof(gid_t));
+	if (n > 0 && !saved->groups)
+		return error_set(err, -ENOMEM, "no memory for our %d groups", n);
+	n = getgroups(n, saved->groups);
 	if (n < 0)
 		return error_set(err, -errno, "read our groups: %s", strerror(errno));
 	saved->n_groups = n;
+	return 0;
+}
+
+static int enter_groups(const struct credentials *credentials, struct error *err)
+{
+	int ret = thread_set_groups(credentials->n_groups, credentials->groups);
+
+	if (ret == -ENOMEM)
+		return error_set(err, ret, "no memory for the %zu groups of user %u",
+			credentials->n_groups, credentials->uid);
+	/* in a user namespace, groups that it does not have are "Invalid argument" */
+	if (ret < 0)
+		return error_set(err, -EPERM, "may not take the groups of user %u (run as root)",
+			credentials->uid);
+	return 0;
+}
+
+static int enter_user(
+	const struct credentials *credentials, struct credentials_saved *saved, struct error *err)
+{
+	int ret = groups_save(saved, err);
+
+	if (ret < 0)
+		return ret;
 	saved->uid = geteuid();
 	saved->gid = getegid();
 	saved->changed = true;
-	if (thread_set_groups(credentials->n_groups, credentials->groups) < 0)
-		return error_set(err, -EPERM, "may not take the groups of user %u (run as root)",
-			credentials->uid);
+	ret = enter_groups(credentials, err);
+	if (ret < 0)
+		return ret;
 	/* both calls return the old id and report nothing; asking again tells */
 	setfsgid(credentials->gid);
 	setfsuid(credentials->uid);
@@ -93,15 +122,17 @@ int credentials_enter(
 	return ret;
 }
 
-void credentials_leave(const struct credentials_saved *saved)
+void credentials_leave(struct credentials_saved *saved)
 {
 	if (saved->limited)
 		capability_use(saved->capabilities, NULL);
-	if (!saved->changed)
-		return;
-	setfsuid(saved->uid);
-	setfsgid(saved->gid);
-	thread_set_groups(saved->n_groups, saved->groups);
+	if (saved->changed) {
+		setfsuid(saved->uid);
+		setfsgid(saved->gid);
+		thread_set_groups(saved->n_groups, saved->groups);
+	}
+	free(saved->groups);
+	*saved = (struct credentials_saved){ 0 };
 }
 
 int credentials_become(const struct credentials *credentials, struct error *err)

@@ -45,10 +45,10 @@ void credentials_finish(struct credentials *credentials);
  * would change all threads) accesses files with these rights. The kernel takes
  * the file capabilities away with the user id and gives them back.
  *
- * @saved	for credentials_leave()
+ * @saved	for credentials_leave(), which ends it; leaving twice is fine
  *
- * Returns 0 or -errno with a sentence, and then nothing has changed. Leaving
- * cannot fail: what it gives back are the thread's own rights.
+ * Returns 0 or -errno with a sentence, and then nothing has changed and @saved
+ * owns nothing. Leaving cannot fail: what it gives back are the thread's own rights.
  */
 struct credentials_saved {
 	bool limited;
@@ -56,12 +56,12 @@ struct credentials_saved {
 	bool changed;
 	uid_t uid;
 	gid_t gid;
-	gid_t groups[64];
+	gid_t *groups; /* ours until it leaves */
 	size_t n_groups;
 };
 _public_ int credentials_enter(
 	const struct credentials *credentials, struct credentials_saved *saved, struct error *err);
-_public_ void credentials_leave(const struct credentials_saved *saved);
+_public_ void credentials_leave(struct credentials_saved *saved);
 
 /*
  * For good: this whole process (it has one thread) becomes that user. Its permitted

@@ -7,7 +7,7 @@ int file_rights_enter(struct file_rights *rights, struct error *err)
 {
 	int ret = 0;
 
-	rights->saved.changed = false;
+	rights->saved = (struct credentials_saved){ 0 };
 	if (rights->credentials)
 		ret = credentials_enter(rights->credentials, &rights->saved, err);
 	rights->entered = ret == 0;

@@ -62,7 +62,7 @@
  */
 
 /* Raised whenever anything changes that a driver was built with. */
-#define LOCK_DRIVER_ABI 2
+#define LOCK_DRIVER_ABI 3
 
 #define LOCK_DRIVER_NAME_SIZE 32
 #define LOCK_DRIVER_LETTERS   "abcdefghijklmnopqrstuvwxyz0123456789_-"

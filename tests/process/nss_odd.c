@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <nss.h>
 #include <pwd.h>
 #include <stddef.h>
@@ -60,9 +61,10 @@ static void make_noise(struct passwd *entry)
 static const struct odd_user {
 	const char *name;
 	void (*behave)(struct passwd *entry);
-	long groups; /* supplementary */
+	long groups; /* supplementary, but for the primary one */
 } users[] = {
-	{ "odd-good", NULL, 1 }, { "odd-abort", die, 0 }, { "odd-exit", leave, 0 },
+	{ "odd-good", NULL, 1 }, { "odd-most", NULL, NGROUPS_MAX - 1 },
+	{ "odd-more", NULL, NGROUPS_MAX }, { "odd-abort", die, 0 }, { "odd-exit", leave, 0 },
 	{ "odd-hang", hang, 0 }, { "odd-nobody", be_nobody, 0 }, { "odd-noise", make_noise, 0 },
 	{ "65534:65534", die, 0 }, /* for who asks */
 };

@@ -97,6 +97,7 @@ class LookUp(AccountTest):
         disk = self.odds_disk()
         for user, status, words in (
                 ("odd-none", 64, "there is no user 'odd-none'"),
+                ("odd-more", 64, "user 'odd-more' is in more than 65536 groups, and no process can be"),
                 ("odd-abort", 71, r"user 'odd-abort': looking it up was ended by signal 6 \(Aborted\); 'getent' asks"),
                 ("odd-exit", 71, "user 'odd-exit': looking it up ended with status 3 and no answer; 'getent' asks"),
                 ("odd-nobody", 71, "user 'odd-nobody': looking it up gave what is no user and no group"),
@@ -130,6 +131,40 @@ class LookUp(AccountTest):
         disk = self.odds_disk()
         vm = self.running("vm", *self.drive(disk), preexec=ignore)
         self.assertEqual(procfs.children(vm.pid), [vm.qemu])
+
+
+class Groups(AccountTest):
+    """There may be many, of QEMU's user and of whoever starts it."""
+    many = list(range(60000, 60200))
+
+    def groups(self, process):
+        return [int(group) for group in procfs.status(process)["Groups"].split()]
+
+    def test_of_a_user_are_all_that_the_host_names(self):
+        self.files["/etc/group"] = "".join(f"g{group}:x:{group}:nobody\n" for group in self.many)
+        disk = self.disk("disk.raw")
+        os.chown(disk, 0, self.many[-1])
+        os.chmod(disk, 0o660)
+        vm = self.running("vm", *self.drive(disk), user="nobody")
+        self.assertEqual(self.groups(vm.qemu), sorted([*self.many, 65534]))
+
+    def test_of_a_user_may_be_as_many_as_a_process_can_have(self):
+        vm = self.running("vm", *self.drive(self.odds_disk()), user="odd-most")
+        self.assertEqual(self.groups(vm.qemu), list(range(ODD, ODD + (1 << 16))))
+
+    def test_of_the_caller_are_his_again_after_each_use_of_qemus_rights(self):
+        disk = self.odds_disk()
+        os.chmod(disk, 0o600)
+        vm = self.running("vm", *self.drive(disk), preexec=lambda: os.setgroups(self.many))
+        self.assertEqual(self.groups(vm.qemu), [ODD, ODD + 1])
+        self.does("pause", "vm")
+        vm.wait_state(lock="released")
+        self.does("resume", "vm")
+        vm.wait_state(run="running", lock="held")
+        threads = os.listdir(f"/proc/{vm.pid}/task")
+        self.assertGreater(len(threads), 1)
+        for thread in threads:
+            self.assertEqual(self.groups(thread), self.many)
 
 
 class Runas(AccountTest):

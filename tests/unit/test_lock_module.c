@@ -205,7 +205,7 @@ static void what_is_no_driver_is_refused(void **state)
 	} odd[] = {
 		{ "odd_abi", -EINVAL,
 			"was built for version 7 of vmlatch's lock drivers, and this is version "
-			"2" },
+			"3" },
 		{ "odd_name", -EINVAL, "is the lock driver 'another'" },
 		{ "odd_no_name", -EINVAL, "is the lock driver ''" },
 		{ "odd_slot", -EINVAL, "is no whole lock driver: it has no inquire" },
