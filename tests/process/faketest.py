@@ -122,8 +122,10 @@ class FakeTest(VmTest):
 
     def in_background(self, *words):
         """A verb that is not waited for."""
-        return self.spawn([VMLATCH, *words], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        verb = self.spawn([VMLATCH, *words], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                           stderr=subprocess.PIPE, text=True)
+        self.verbs.append(verb)
+        return verb
 
     def finished(self, process, timeout=TIMEOUT):
         """(exit status, stderr) of what in_background() has started."""

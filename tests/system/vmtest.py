@@ -244,6 +244,7 @@ class VmTest(unittest.TestCase):
         self.environment = dict(os.environ, VMTEST_OF=str(self.runtime), VMLATCH_RUNTIME_DIR=str(self.runtime),
                                 VMLATCH_CONFIG_DIR=str(self.config), LC_ALL="C.UTF-8")
         self.vms, self.images, self.left_behind, self._spawned = [], [], set(), 0
+        self.verbs = []     # those that run in the background
         self.addCleanup(shutil.rmtree, self.dir, ignore_errors=True)
         self.addCleanup(self._end_everything)
 
@@ -435,9 +436,9 @@ class VmTest(unittest.TestCase):
         for vm in self.vms:
             if vm.process.poll() is None:
                 vm.process.terminate()
-        for vm in self.vms:
+        for process in [vm.process for vm in self.vms] + self.verbs:  # a verb ends with the VM it asks
             try:
-                vm.process.wait(15)
+                process.wait(15)
             except subprocess.TimeoutExpired:
                 pass
 
