@@ -123,6 +123,13 @@ bool process_awaits_signal(pid_t pid, int signal)
 	return at && strtoull(at + sizeof(key) - 1, NULL, 16) & UINT64_C(1) << (signal - 1);
 }
 
+bool process_sees_itself(void)
+{
+	char self[16] = "";
+
+	return readlink("/proc/self", self, sizeof(self) - 1) > 0 && atoi(self) == getpid();
+}
+
 int process_is_alive(pid_t pid, uint64_t start_time)
 {
 	uint64_t now;

@@ -19,6 +19,12 @@ int pidfd_get_fd(int pidfd, int target_fd);
  */
 int process_start_time(pid_t pid, uint64_t *ret);
 
+/*
+ * Do the numbers below /proc count as ours do? What is mounted there may be that of
+ * another PID namespace, in which they are other processes.
+ */
+bool process_sees_itself(void);
+
 /* Is this very process alive? A @start_time of 0 asks for the pid alone. */
 int process_is_alive(pid_t pid, uint64_t start_time);
 

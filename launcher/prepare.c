@@ -14,6 +14,7 @@
 #include "launcher/disks/reopen.h"
 #include "launcher/lease_resource.h"
 #include "launcher/libvirt.h"
+#include "launcher/prepare_place.h"
 #include "launcher/prepare_privileges.h"
 #include "launcher/prepare_sandbox.h"
 #include "locking/lock_manager.h"
@@ -227,7 +228,7 @@ static int fill_plan(
 	p->plan.preconfig = line->preconfig;
 	p->plan.incoming = line->incoming != NULL;
 	p->plan.daemonizes = line->daemonize;
-	p->plan.in_place = p->options.in_place || line->daemonize;
+	p->plan.in_place = prepare_in_place(&p->options, line);
 	ret = find_directory(p, err);
 	if (ret == 0)
 		ret = decide_releasing(p, err);
@@ -251,6 +252,8 @@ static int prepare_with_options(struct preparation *ret, size_t keep_open, struc
 	code = options_apply_vm_config(&ret->options, ret->name, err);
 	log_set_level(ret->options.log_level);
 	log_set_format(ret->options.log_format);
+	if (code == 0)
+		code = prepare_check_proc(err);
 	if (code == 0)
 		code = check_combination(&ret->options, &line, err);
 	if (code == 0)
