@@ -10,10 +10,19 @@
 
 /*
  * QEMU's own filter, all of it; what -daemonize and -runas do after it is loaded (fork,
- * setsid, setuid) kills with the other two (seen with 7.2).
+ * setsid, setuid) kills with the other two (seen with 7.2). So does the fork by which a
+ * library would start a helper; without spawn=deny our own filter refuses its exec.
  */
 #define QEMU_SANDBOX         "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
+#define QEMU_SANDBOX_HELPERS "on,obsolete=deny,elevateprivileges=deny,resourcecontrol=deny"
 #define QEMU_SANDBOX_LEAVING "on,obsolete=deny,resourcecontrol=deny"
+
+static const char *qemus_own(const struct command_line *line)
+{
+	if (line->daemonize || line->runas)
+		return QEMU_SANDBOX_LEAVING;
+	return line->starts_helpers ? QEMU_SANDBOX_HELPERS : QEMU_SANDBOX;
+}
 
 /* Only then the kernel takes a filter from who could still gain rights by an exec. */
 static bool may_load_any_filter(void)
@@ -69,8 +78,7 @@ int prepare_sandbox(struct preparation *p, const struct command_line *line, stru
 	if (plan->mode == SANDBOX_AUTO)
 		plan->mode = SANDBOX_DEFAULT;
 	if (plan->mode == SANDBOX_STRICT && !line->sandbox)
-		plan->qemus_own =
-			line->daemonize || line->runas ? QEMU_SANDBOX_LEAVING : QEMU_SANDBOX;
+		plan->qemus_own = qemus_own(line);
 	p->plan.sandbox = plan;
 	return plan->mode == SANDBOX_STRICT ? warn_of_programs(p, line) : 0;
 }

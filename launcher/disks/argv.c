@@ -157,6 +157,7 @@ static int scan_all(struct scan *scan, char **argv)
 	if (code == 0)
 		code = scan_finish_needs(scan);
 	scan_finish_accel(scan);
+	scan_finish_display(scan);
 	return code < 0 ? code : scan_finish_monitors(scan);
 }
 

@@ -80,6 +80,7 @@ struct command_line {
 	bool kvm_or_other;      /* without KVM it takes another accelerator */
 	struct strv programs;   /* the network arguments for which QEMU starts a program */
 	char *sandbox;          /* QEMU's own filter of system calls */
+	bool starts_helpers;    /* libraries of its display or sound start programs */
 	bool user_stopped;      /* -S */
 	bool daemonize;
 	bool preconfig;

@@ -14,8 +14,9 @@
 
 struct display {
 	const char *type;
-	const char *viewer; /* what shows the text consoles; NULL: nothing does */
-	const char *menu;   /* why it alone can make the guest run; NULL: it cannot */
+	const char *viewer;  /* what shows the text consoles; NULL: nothing does */
+	const char *menu;    /* why it alone can make the guest run; NULL: it cannot */
+	bool starts_helpers; /* its libraries do: dbus-launch without a session bus, a viewer */
 };
 
 #define MENU                                                                                   \
@@ -24,28 +25,31 @@ struct display {
 
 /* The last stands for what is not in the table. */
 static const struct display displays[] = {
-	{ "none", NULL, NULL },
-	{ "egl-headless", NULL, NULL },
-	{ "curses", "curses on the terminal", NULL },
-	{ "sdl", "QEMU's window", NULL },
-	{ "dbus", "D-Bus", NULL },
-	{ "gtk", "QEMU's window", MENU },
-	{ "cocoa", "QEMU's window", MENU },
+	{ "none", NULL, NULL, false },
+	{ "egl-headless", NULL, NULL, false },
+	{ "curses", "curses on the terminal", NULL, false },
+	{ "sdl", "QEMU's window", NULL, true },
+	{ "dbus", "D-Bus", NULL, true },
+	{ "gtk", "QEMU's window", MENU, true },
+	{ "cocoa", "QEMU's window", MENU, true },
 	{ "spice-app", "the SPICE viewer",
 		"the viewer gets a QMP monitor, which can resume the guest; use '-display none "
-		"-spice'" },
+		"-spice'",
+		true },
 	{ NULL, "QEMU's window",
 		"vmlatch does not know this display: its window may resume the guest; use "
-		"'-display none' instead" },
+		"'-display none' instead",
+		true },
 };
 
 /* None is given: whatever QEMU was built with. A VNC server, if that is nothing. */
 static const struct display no_display = { NULL, "QEMU's window or VNC server",
 	"QEMU opens a window whose menu can resume the guest, or a VNC server; use '-display "
 	"none', "
-	"or '-vnc' with '-monitor none'" };
+	"or '-vnc' with '-monitor none'",
+	true };
 
-static const struct display nothing_shown = { NULL, NULL, NULL };
+static const struct display nothing_shown = { NULL, NULL, NULL, false };
 
 static const struct display *display_find(const struct scan *scan)
 {
@@ -149,4 +153,34 @@ const char *scan_console_viewer(const struct scan *scan)
 const char *scan_window_menu(const struct scan *scan)
 {
 	return display_find(scan)->menu;
+}
+
+/*
+ * -audiodev, -audio: SDL's sound library looks for a session bus, those of sound
+ * servers start one that does not run. The defaults of a sound device (QEMU 7.2)
+ * come to ALSA before SDL. The argument is QEMU's to judge.
+ */
+int on_sound(struct scan *scan, const struct qemu_option *option, const char *arg)
+{
+	static const char *const drivers[] = { "sdl", "pa", "pipewire", "jack" };
+	_cleanup_(keyval_freep) json_t *options = NULL;
+	struct error why = { 0 };
+	size_t i;
+	int code;
+
+	(void)option;
+	code = *arg == '{' ? keyval_parse_json(arg, &options, &why)
+			   : keyval_parse(arg, "driver", &options);
+	if (code == -ENOMEM)
+		return code;
+	for (i = 0; i < sizeof(drivers) / sizeof(*drivers); i++) {
+		if (str_equal(keyval_text(options, "driver"), drivers[i]))
+			scan->line->starts_helpers = true;
+	}
+	return 0;
+}
+
+void scan_finish_display(struct scan *scan)
+{
+	scan->line->starts_helpers |= display_find(scan)->starts_helpers;
 }

@@ -89,6 +89,8 @@ static const struct qemu_option options[] = {
 
 	/* facts */
 	ON("action", on_action, .help_key = ""),
+	ON("audio", on_sound, .help_key = "driver"),
+	ON("audiodev", on_sound, .help_key = "driver"),
 	ARG_TO("chroot", chroot_dir),
 	FLAG_TO("daemonize", daemonize),
 	ON("fsdev", on_share),
@@ -115,8 +117,6 @@ static const struct qemu_option options[] = {
 	ON_FLAG("h", on_exit_at_once),
 	ON_FLAG("help", on_exit_at_once),
 	ON_FLAG("version", on_exit_at_once),
-	ARG_HELP("audio", "driver"),
-	ARG_HELP("audiodev", "driver"),
 	ARG_HELP("boot", ""),
 	ARG_HELP("cpu", ""),
 	ARG_HELP("d", ""),

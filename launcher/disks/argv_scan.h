@@ -143,6 +143,7 @@ int on_debugger(struct scan *scan, const struct qemu_option *option, const char 
 int on_xen(struct scan *scan, const struct qemu_option *option, const char *arg);
 scan_options_fn scan_add_mon;
 int scan_finish_monitors(struct scan *scan);
+void scan_finish_display(struct scan *scan);
 
 /* A port on @device, a character device in short form, that a monitor shares. 0 or -ENOMEM. */
 int scan_add_shared_port(struct scan *scan, const char *arg, const char *device);
@@ -175,6 +176,7 @@ scan_options_fn scan_add_network_need;
 /* argv_display.c; @extra of on_display_short: the type */
 int on_display(struct scan *scan, const struct qemu_option *option, const char *arg);
 int on_display_short(struct scan *scan, const struct qemu_option *option, const char *arg);
+int on_sound(struct scan *scan, const struct qemu_option *option, const char *arg);
 int on_spice(struct scan *scan, const struct qemu_option *option, const char *arg);
 int on_vnc(struct scan *scan, const struct qemu_option *option, const char *arg);
 scan_options_fn scan_add_vnc;

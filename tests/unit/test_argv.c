@@ -336,6 +336,32 @@ static void facts_are_noted(void **state)
 	assert_true(line.shutdown_pauses);
 }
 
+static void displays_and_sound_whose_libraries_start_programs_are_known(void **state)
+{
+	static const char *const start[] = { "", "-display gtk", "-sdl", "-display dbus",
+		"-display spice-app", "-display default", "-display {'type':'gtk'}",
+		"-display unheard-of", "-display none -audiodev pa,id=a",
+		"-display none -audiodev {'driver':'sdl','id':'a'}", "-nographic -audio driver=sdl",
+		"-nographic -audio jack,model=hda", "-vnc :0 -display sdl" };
+	static const char *const others[] = { "-display none", "-nographic", "-curses", "-vnc :0",
+		"-spice port=1", "-display egl-headless", "-display gtk -display none",
+		"-display none -audiodev alsa,id=pa", "-display none -audiodev {'driver':" };
+	_cleanup_(command_line_finish) struct command_line line = { 0 };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(start) / sizeof(*start); i++) {
+		words_parse(start[i], &line);
+		assert_true(line.starts_helpers);
+		command_line_finish(&line);
+	}
+	for (i = 0; i < sizeof(others) / sizeof(*others); i++) {
+		words_parse(others[i], &line);
+		assert_false(line.starts_helpers);
+		command_line_finish(&line);
+	}
+}
+
 static void what_is_not_understood_is_noted(void **state)
 {
 	static const char *const rows[] = { "-no-such-option", "-no-such-option argument", "-hda=a",
@@ -375,6 +401,7 @@ int main(void)
 		cmocka_unit_test(devices_say_how_an_image_is_used),
 		cmocka_unit_test(calls_that_only_print_start_no_vm),
 		cmocka_unit_test(facts_are_noted),
+		cmocka_unit_test(displays_and_sound_whose_libraries_start_programs_are_known),
 		cmocka_unit_test(what_is_not_understood_is_noted),
 		cmocka_unit_test(no_arguments_at_all_are_no_disks),
 	};
