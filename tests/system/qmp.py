@@ -84,6 +84,12 @@ class Qmp:
         self.send(name, **arguments)
         return self.answer(timeout)
 
+    def pass_fd(self, fd, name):
+        """`fd` becomes QEMU's, and has that name there."""
+        message = json.dumps({"execute": "getfd", "arguments": {"fdname": name}}).encode()
+        socket.send_fds(self._socket, [message], [fd])
+        self.answer()
+
     def hmp(self, line):
         return self.command("human-monitor-command", command_line=line)
 

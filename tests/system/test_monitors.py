@@ -15,6 +15,7 @@ import socket
 import subprocess
 import tty
 
+import dbus_peer
 import procfs
 from deadline import wait_for
 from in_place import DropInTest
@@ -80,6 +81,11 @@ ROWS = (
     ("-vnc none", False),
     ("-display curses", True),
     ("-display curses -monitor none", False),
+    ("-display dbus,p2p=on", True),
+    ("-display dbus,p2p=on -nodefaults -chardev vc,id=m -mon m", True),
+    ("-display dbus,p2p=on -nodefaults -chardev dbus,id=m,name=any -mon m", True),
+    ("-display dbus,p2p=on -monitor none", False),
+    ("-display dbus,p2p=on -serial vc -nodefaults", False),
 )
 
 
@@ -87,7 +93,7 @@ class BareQemu:
     """A QEMU on a terminal of its own that waits with -S, and our way to look at it."""
 
     def __init__(self, test, words):
-        self.test = test
+        self.test, self.display = test, " ".join(words)
         path = test.dir / "look.sock"
         config = test.dir / "look.conf"
         config.write_text(f'[chardev "vmlatch"]\nbackend = "socket"\npath = "{path}"\nserver = "on"\n'
@@ -172,6 +178,22 @@ class BareQemu:
         finally:
             vnc.close()
 
+    def by_dbus(self, labels):
+        """Peer to peer: who has another monitor brings somebody in."""
+        near, far = socket.socketpair()
+        with far:
+            self.look.pass_fd(far.fileno(), "peer")
+        self.look.command("add_client", protocol="@dbus-display", fdname="peer")
+        peer = dbus_peer.Peer(near)
+        consoles = list(filter(None, map(peer.open_console, labels)))
+        try:
+            for console in consoles:
+                console.sendall(CONT)
+            return self.runs()
+        finally:
+            for console in (*consoles, peer):
+                console.close()
+
     def by_any_way(self):
         """Whether one of the ways that it opens lets the guest run."""
         ways = [(self.by_terminal, self.tty)]
@@ -182,6 +204,8 @@ class BareQemu:
             ways.append((self.by_socket, str(self.test.dir / "a.sock")))
         if (self.test.dir / "v.sock").exists():
             ways.append((self.by_vnc, str(self.test.dir / "v.sock")))
+        if "-display dbus" in self.display:
+            ways.append((self.by_dbus, [device["label"] for device in self.look.command("query-chardev")]))
         return any(way(argument) for way, argument in ways)
 
 
