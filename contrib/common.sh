@@ -12,9 +12,11 @@ packages_qemu='qemu-system-x86 qemu-utils nasm python3'
 packages_libvirt='libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients'
 # smbd, which QEMU starts by itself for smb=
 packages_smb='samba smbclient'
+# QEMU's windows, a screen for them and a hand: 43 MB at most, with GTK and Mesa
+packages_windows='qemu-system-gui xvfb xdotool'
 # a systemd of the tests' own, in namespaces (tests/tools/systemd-in-ns.sh)
 packages_systemd='systemd'
-packages_test="$packages_build $packages_docs $packages_qemu $packages_libvirt $packages_systemd $packages_smb \
+packages_test="$packages_build $packages_docs $packages_qemu $packages_libvirt $packages_systemd $packages_smb $packages_windows \
 libcmocka-dev libfuse3-dev libasan8 libubsan1 valgrind libc6-dbg clang-format clang-tidy cppcheck shellcheck codespell \
 util-linux mount e2fsprogs btrfs-progs xfsprogs squashfs-tools erofs-utils git"
 
