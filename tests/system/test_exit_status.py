@@ -248,7 +248,7 @@ class OurOwn(VmTest):
                 said = self.refused(73, "vm", *self.drive(disk))
                 self.assert_says("No space left", said)
                 self.assertEqual(os.listdir(self.runtime), [])
-                self.assert_free(disk)
+                self.wait_free(disk)
 
     def test_of_a_vm_whose_runtime_directory_fills_up_is_its_own_and_it_keeps_its_locks(self):
         disk = self.disk("a.raw")
