@@ -2,12 +2,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -15,6 +13,7 @@
 #include "launcher/disks/chain_walk.h"
 #include "launcher/disks/image_file.h"
 #include "launcher/disks/inherited.h"
+#include "launcher/disks/magic_link.h"
 
 /* One file of a chain. It is looked at first, and opened only if that does no harm. */
 
@@ -210,21 +209,21 @@ static int other_name_keep(struct disk_image *image, const char *path)
 	return image->other_path ? 0 : -ENOMEM;
 }
 
-/* Through a link of /proc: to a descriptor, a directory or a program of ours. */
-static bool leads_into_a_process(const char *path)
+/* What a guest may have written must not name what only one process has. */
+static int name_check(struct chain *chain, const struct chain_place *place, const char *path)
 {
-	struct open_how how = {
-		.flags = O_PATH | O_CLOEXEC,
-		.resolve = RESOLVE_NO_MAGICLINKS,
-	};
-	long fd = syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+	char why[128];
+	int ret = place->from_header ? magic_link_look(path) : MAGIC_LINK_NONE;
 
-	if (fd >= 0) {
-		close((int)fd);
-		return false;
-	}
-	/* links without end have the same errno, but stat() has seen that there are none */
-	return errno == ELOOP;
+	if (ret == MAGIC_LINK_FOUND)
+		return chain_file_refuse(chain, place, path,
+			"an image names what is another file in each process (/proc/self, "
+			"/dev/fd)");
+	if (ret == MAGIC_LINK_NONE || ret == -ENOMEM)
+		return ret;
+	/* it was there a moment ago: QEMU may find it again */
+	snprintf(why, sizeof(why), "it cannot be told where this name leads: %s", strerror(-ret));
+	return chain_file_refuse(chain, place, path, why);
 }
 
 int chain_visit_path(struct chain *chain, const char *path, const struct chain_place *place,
@@ -238,11 +237,9 @@ int chain_visit_path(struct chain *chain, const char *path, const struct chain_p
 		code = chain_file_fail(chain, place, path, errno, strerror(errno));
 		return code < 0 ? code : 0;
 	}
-	if (place->from_header && leads_into_a_process(path))
-		return chain_file_refuse(chain, place, path,
-			"an image names what is another file in each process (/proc/self, "
-			"/dev/fd)");
-	code = file_check_type(chain, place, path, &st);
+	code = name_check(chain, place, path);
+	if (code == 0)
+		code = file_check_type(chain, place, path, &st);
 	if (code < 0)
 		return code;
 	code = disk_images_add(&chain->images,

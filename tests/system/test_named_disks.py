@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """VMs whose disks are named in uncommon ways: they run under locks like all others."""
 
+import errno
 import os
+import subprocess
 
 from in_place import InPlaceTest
+from ungated import OPENAT2, forbid
 from vmtest import AS_ROOT, VmTest, main
 
 DRIVE = '[drive "d"]\n  file = "{}"\n  format = "raw"\n  if = "ide"\n'
@@ -124,6 +127,36 @@ class Mapped(VmTest):
         self.assert_held(disk)
         self.assertTrue(vm.status()["pinned"])
         self.refused(75, *self.start_nvdimm("second"), machine=self.machine)
+
+
+class ByImages(VmTest):
+    """What an image names is followed if it is the same file for QEMU, whether or not the kernel helps."""
+
+    def over(self, backing):
+        top = self.dir / "top.qcow2"
+        subprocess.run(["qemu-img", "create", "-q", "-u", "-f", "qcow2", "-b", backing, "-F", "raw", top, "1M"],
+                       check=True)
+        self.images.append(top)
+        return self.drive(top, form="qcow2")
+
+    def judged(self, preexec=None):
+        disk = self.guest("halt")
+        (self.dir / "link").symlink_to("../" + self.dir.name)
+        for name in (f"/proc/self/cwd{disk}", f"/proc/self/root{disk}", "/dev/fd/0"):
+            with self.subTest(name), open(disk, "rb") as file:
+                self.assert_says("is another file in each process",
+                                 self.refused(65, "vm", *self.over(name), preexec=preexec, stdin=file, cwd="/"))
+        for name in (disk, "halt.img", f"link/{disk.name}", f"/proc/self/../..{disk}"):
+            with self.subTest(name):
+                vm = self.running("vm", *self.over(name), preexec=preexec)
+                self.assertEqual(len(vm.status()["resources"]), 2)
+                self.does("stop", "vm")
+
+    def test_are_followed_or_refused(self):
+        self.judged()
+
+    def test_are_followed_or_refused_where_openat2_is_missing(self):
+        self.judged(lambda: forbid(OPENAT2, number=errno.ENOSYS))
 
 
 if __name__ == "__main__":

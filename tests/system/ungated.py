@@ -24,12 +24,12 @@ def iothread_disk(path):
             "-device", "virtio-blk-pci,drive=disk,iothread=io")
 
 
-def forbid(*calls):
-    """System calls of these numbers, as a container's seccomp filter does it."""
+def forbid(*calls, number=errno.EPERM):
+    """System calls of these numbers fail with that errno, as a container's seccomp filter does it."""
     load, allow = (0x20, 0, 0, 0), (0x06, 0, 0, 0x7fff0000)  # of the number; SECCOMP_RET_ALLOW
     filtered = [load]
-    for number in calls:
-        filtered += [(0x15, 0, 1, number), (0x06, 0, 0, 0x00050000 | errno.EPERM)]  # SECCOMP_RET_ERRNO
+    for call in calls:
+        filtered += [(0x15, 0, 1, call), (0x06, 0, 0, 0x00050000 | number)]  # SECCOMP_RET_ERRNO
     filtered.append(allow)
     instructions = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *each) for each in filtered))
     program = struct.pack("HxxxxxxP", len(filtered), ctypes.addressof(instructions))
@@ -39,7 +39,7 @@ def forbid(*calls):
         raise OSError(ctypes.get_errno(), "seccomp")
 
 
-PTRACE, CLOSE_RANGE = {"x86_64": 101}.get(platform.machine(), 117), 436
+PTRACE, CLOSE_RANGE, OPENAT2 = {"x86_64": 101}.get(platform.machine(), 117), 436, 437
 
 
 def forbid_ptrace():
