@@ -244,9 +244,12 @@ int chain_walk_node(struct chain *chain, const json_t *node, const struct chain_
 	struct chain_place place = *at;
 	const char *rest;
 
-	if (++chain->visits > CHAIN_VISITS_MAX || place.depth > CHAIN_DEPTH_MAX)
+	if (place.depth > CHAIN_DEPTH_MAX)
 		return chain_refuse(
 			chain, &place, "block nodes are nested too deep, or refer to themselves");
+	if (++chain->visits > CHAIN_VISITS_MAX)
+		return chain_refuse(chain, &place,
+			"more than 20000 block nodes in all (each counts as often as it is used)");
 	if (pseudo && str_starts(pseudo, "json:"))
 		return json_walk(chain, node, &place, ret);
 	place_enter(chain, node, &place);

@@ -153,7 +153,7 @@ static void a_chain_that_doubles_at_each_step_is_refused(void **state)
 			i - 1, i - 1);
 		chain_put_qcow2(name, backing, NULL);
 	}
-	chain_refuses("40", EX_DATAERR, "nested too deep");
+	chain_refuses("40", EX_DATAERR, "more than 20000 block nodes");
 }
 
 static void what_cannot_be_locked_is_a_note(void **state)

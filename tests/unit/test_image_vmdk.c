@@ -17,6 +17,7 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "chain_fixture.h"
+#include "launcher/disks/chain.h"
 #include "launcher/disks/image.h"
 
 #define HEAD "# Disk DescriptorFile\nversion=1\n"
@@ -234,6 +235,21 @@ static void extents_are_looked_at_as_all_files_are(void **state)
 	chain_refuses("-hda disk", EX_DATAERR, "an extent has extents");
 }
 
+/* One beside the other: nothing is nested there. */
+static void too_many_extents_are_said_to_be_too_many(void **state)
+{
+	_cleanup_(str_finish) struct str text = { 0 };
+	size_t i;
+
+	(void)state;
+	chain_put_raw("a");
+	str_append(&text, HEAD);
+	for (i = 0; i < CHAIN_VISITS_MAX; i++)
+		str_append(&text, "RW 8 FLAT \"a\" 0\n");
+	chain_put("disk", text.text, text.len);
+	chain_refuses("-hda disk", EX_DATAERR, "more than 20000 block nodes");
+}
+
 static void a_text_that_is_called_a_vmdk_is_noted(void **state)
 {
 	(void)state;
@@ -281,6 +297,8 @@ int main(void)
 			extents_are_used_as_the_image_is, chain_setup, chain_teardown),
 		cmocka_unit_test_setup_teardown(
 			extents_are_looked_at_as_all_files_are, chain_setup, chain_teardown),
+		cmocka_unit_test_setup_teardown(
+			too_many_extents_are_said_to_be_too_many, chain_setup, chain_teardown),
 		cmocka_unit_test_setup_teardown(
 			a_text_that_is_called_a_vmdk_is_noted, chain_setup, chain_teardown),
 		cmocka_unit_test_setup_teardown(
