@@ -40,40 +40,50 @@ static bool record_is_kept(const struct saved_place *saved, const struct record 
 	return now->generation == next && str_equal(now->owner.instance, owner->instance);
 }
 
-static const struct record replaced;
-
 /*
- * @now		the record that is there, its generation 0 if there is none; NULL: it
- *		has not moved; &replaced: whatever it says, it is not the same file's
+ * Is the file another one than it was, or another one by its name? An open file
+ * becomes another one by its number when an overlay copies it up: a lower file of
+ * several names is then one of its own. Other hosts number their devices otherwise,
+ * so that only the inode is compared.
  */
-static int image_stale(const struct file_image *image, const struct record *now, struct error *err)
+static bool image_is_another(const struct file_image *image, const struct saved_entry *saved)
 {
-	char path[PATH_SHORT_SIZE], who[200];
-	struct lock_holder user;
+	struct stat locked, named;
 
-	if (!now) {
-		snprintf(who, sizeof(who), "written without vmlatch");
-	} else if (now == &replaced) {
-		snprintf(who, sizeof(who), "replaced by another file");
-	} else if (!now->generation) {
-		snprintf(who, sizeof(who), "used by somebody (its record is gone)");
-	} else {
-		holder_from_record(now, &user);
-		snprintf(who, sizeof(who), "used by ");
-		lock_holder_phrase(&user, who + strlen(who), sizeof(who) - strlen(who));
-	}
-	return error_set(err, LOCK_STALE,
-		"%s was %s after its lock was given back, so the guest must not go on: end it with "
-		"'vmlatch stop' and start it anew ('vmlatch resume --force-stale' risks the disk)",
-		path_short(image->resource.path, path), who);
+	if (!saved->stamp.ino || !file_image_has_stamp(image))
+		return false;
+	if (fstat(image->places[0].life, &locked) == 0 && locked.st_ino != saved->stamp.ino)
+		return true;
+	/* what the lock is on is as it was; but QEMU, or a new start, would find another file */
+	return stat(image->resource.path, &named) == 0 &&
+	       !resource_identity_is(&image->resource.id, &named);
 }
 
-static bool image_is_replaced(const struct file_image *image)
+/* @now: the record that is there, its generation 0 if there is none; NULL: it has not moved */
+static int image_stale(const struct file_image *image, const struct saved_entry *saved,
+	const struct record *now, struct error *err)
 {
-	struct stat info;
+	const char *when = "after its lock was given back";
+	char path[PATH_SHORT_SIZE], what[200];
+	struct lock_holder user;
 
-	return stat(image->resource.path, &info) == 0 &&
-	       !resource_identity_is(&image->resource.id, &info);
+	if (now && now->generation) {
+		holder_from_record(now, &user);
+		snprintf(what, sizeof(what), "used by ");
+		lock_holder_phrase(&user, what + strlen(what), sizeof(what) - strlen(what));
+	} else if (image_is_another(image, saved)) {
+		snprintf(what, sizeof(what),
+			"replaced by another file (or copied up, on an overlay)");
+		when = "since it was locked"; /* before its pause, perhaps */
+	} else if (now) {
+		snprintf(what, sizeof(what), "used by somebody (its record is gone)");
+	} else {
+		snprintf(what, sizeof(what), "written without vmlatch");
+	}
+	return error_set(err, LOCK_STALE,
+		"%s was %s %s, so the guest must not go on: end it with 'vmlatch stop' and start "
+		"it anew ('vmlatch resume --force-stale' risks the disk)",
+		path_short(image->resource.path, path), what, when);
 }
 
 /* What was saved of a place; of one that was not there then: nothing, which fits anything. */
@@ -112,7 +122,7 @@ static int places_compare(const struct file_image *image, const struct saved_ent
 			return error_set(err, ret, "read the record of %s: %s",
 				image->places[i].path, strerror(-ret));
 		if (!record_is_kept(&saved, &now, owner, next_generation(entry)))
-			return image_stale(image, &now, err);
+			return image_stale(image, entry, &now, err);
 	}
 	return 0;
 }
@@ -132,10 +142,9 @@ static int image_compare(const struct file_image *image, const struct saved_entr
 	if (ret < 0)
 		return error_set(
 			err, ret, "read the state of %s: %s", image->resource.path, strerror(-ret));
-	if (!stamp_is_kept(&saved->stamp, &stamp))
-		return image_stale(image, NULL, err);
-	/* what the lock is on is as it was; but QEMU, or a new start, would find another file */
-	return image_is_replaced(image) ? image_stale(image, &replaced, err) : 0;
+	if (stamp_is_kept(&saved->stamp, &stamp) && !image_is_another(image, saved))
+		return 0;
+	return image_stale(image, saved, NULL, err);
 }
 
 static int images_compare(

@@ -129,9 +129,27 @@ class CopiedUp(Cycle, OverlayTest):
         self.other_holder(self.disk)
         self.does("pause", "reader")
         vm.wait_state(lock="released")
-        self.assert_says("was written without vmlatch", self.fails(75, "resume", "reader"))
-        vm.wait_state(run="paused", lock="released")
+        self.assert_is_another(vm)
+
+    def test_while_a_reader_is_paused_is_told_from_a_write(self):
+        reading = self.drive(self.disk, "readonly=on", interface="virtio")
+        vm = self.running("reader", *reading)
+        self.does("pause", "reader")
+        os.close(os.open(self.disk, os.O_RDWR))
+        self.assert_is_another(vm)
+        self.running("reader", *reading)
+        self.does("pause", "reader")
+        with open(self.disk, "r+b") as file:
+            file.write(file.read(512))
+        self.assert_says("was written without vmlatch after", self.fails(75, "resume", "reader"))
         self.does("stop", "reader")
+
+    def assert_is_another(self, vm):
+        said = self.fails(75, "resume", vm.name)
+        self.assert_says(r"was replaced by another file \(or copied up, on an overlay\) since it was locked", said)
+        self.assertNotIn("written", said)
+        vm.wait_state(run="paused", lock="released")
+        self.does("stop", vm.name)
 
 
 class ByDescriptor(Cycle, VmTest):

@@ -174,6 +174,7 @@ static void a_reader_is_stale_when_its_image_was_used_or_written(void **state)
 	const char *path = fixture_image("a");
 	struct lock *lock = held_lock("r", path, RESOURCE_READER);
 	char *text = saved_of(lock);
+	struct error err = { 0 };
 
 	(void)state;
 	assert_int_equal(lock_manager_release(lock, NULL, NULL), 0);
@@ -187,7 +188,8 @@ static void a_reader_is_stale_when_its_image_was_used_or_written(void **state)
 	text = saved_of(lock);
 	assert_int_equal(lock_manager_verify(lock, text, NULL), 0);
 	fixture_write(path);
-	assert_int_equal(lock_manager_verify(lock, text, NULL), LOCK_STALE);
+	assert_int_equal(lock_manager_verify(lock, text, &err), LOCK_STALE);
+	assert_non_null(strstr(err.text, "was written without vmlatch after its lock was given"));
 	free(text);
 	lock_manager_free(lock);
 }
@@ -211,6 +213,7 @@ static void shared_writers_are_never_stale(void **state)
 static void a_file_that_was_replaced_is_stale_for_another_process(void **state)
 {
 	char path[128], other[128];
+	struct error err = { 0 };
 	struct lock *lock;
 	char *text;
 
@@ -224,7 +227,9 @@ static void a_file_that_was_replaced_is_stale_for_another_process(void **state)
 	lock = new_lock("a");
 	add(lock, path, RESOURCE_EXCLUSIVE);
 	assert_int_equal(lock_manager_acquire(lock, 0, NULL, NULL), 0);
-	assert_int_equal(lock_manager_verify(lock, text, NULL), LOCK_STALE);
+	assert_int_equal(lock_manager_verify(lock, text, &err), LOCK_STALE);
+	assert_non_null(strstr(err.text, "was replaced by another file"));
+	assert_null(strstr(err.text, "after its lock was given back"));
 	free(text);
 	lock_manager_free(lock);
 }
