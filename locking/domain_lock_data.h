@@ -3,7 +3,7 @@
 
 #include "locking/domain_lock.h"
 
-/* What domain_lock.c and domain_attach.c share. */
+/* What domain_lock.c, domain_process.c, domain_attach.c and domain_unused.c share. */
 struct domain_lock {
 	struct lock *lock;
 	enum domain_lock_state state;
