@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <stdnoreturn.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -13,7 +12,6 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
-#include "base/log.h"
 #include "base/process.h"
 #include "base/str.h"
 #include "launcher/trace.h"
@@ -133,71 +131,16 @@ static int child_place(struct child *child, struct error *err)
 	return 0;
 }
 
-static int send_state(const struct child *child)
-{
-	_cleanup_(closep) int memfd = memfd_create("vmlatch-state", MFD_CLOEXEC);
-	int ret;
-
-	if (memfd < 0)
-		return -errno;
-	ret = fd_write_all(memfd, child->state, strlen(child->state));
-	if (ret < 0)
-		return ret;
-	return fd_send(child->socket, "", 1, &memfd, 1);
-}
-
-static int send_descriptors(const struct child *child)
-{
-	size_t sent = 0, n = 0;
-	int batch[FD_MESSAGE_MAX];
-
-	for (sent = 0; sent < child->n_descriptors; sent += n) {
-		int ret;
-
-		for (n = 0; n < FD_MESSAGE_MAX && sent + n < child->n_descriptors; n++)
-			batch[n] = child->descriptors[sent + n].fd;
-		ret = fd_send(child->socket, "", 1, batch, n);
-		if (ret < 0)
-			return ret;
-	}
-	return 0;
-}
-
-static noreturn void leave_unsupervised(void)
-{
-	log_error("its supervisor has died: nothing was started");
-	_exit(EX_SOFTWARE);
-}
-
-/*
- * Wait for the supervisor's word; that it is to go is the end of it. It may have to
- * freeze QEMU, and Yama lets only ancestors and whom we name (ptrace(2), "ptrace_scope").
- */
-static void await_answer(const struct child *child)
-{
-	struct spawn_answer answer;
-
-	if (fd_read_all(child->socket, &answer, sizeof(answer)) != sizeof(answer))
-		leave_unsupervised();
-	if (!answer.admitted)
-		_exit(answer.status);
-	prctl(PR_SET_PTRACER, answer.supervisor, 0, 0, 0); /* EINVAL: there is no Yama */
-}
-
 /* Give the supervisor its copies and wait for its "I have them". */
 static int child_hand_over(struct child *child, struct error *err)
 {
-	struct spawn_message message = { .news = SPAWN_LOCKED, .n_fds = child->n_descriptors };
 	int ret;
 
 	(void)err;
-	ret = fd_write_all(child->socket, &message, sizeof(message));
+	ret = spawn_wire_send_locks(
+		child->socket, child->state, child->descriptors, child->n_descriptors);
 	if (ret == 0)
-		ret = send_state(child);
-	if (ret == 0)
-		ret = send_descriptors(child);
-	if (ret == 0)
-		await_answer(child);
+		spawn_wire_await_answer(child->socket);
 	return ret;
 }
 
@@ -291,8 +234,6 @@ void spawn_child(const struct spawn_plan *plan, int socket, pid_t supervisor)
 		error_set(&message.error, ret, "%s", strerror(-ret));
 	message.outcome = ret;
 	message.conflict = child.conflict;
-	if (fd_write_all(socket, &message, sizeof(message)) < 0)
-		leave_unsupervised();
-	await_answer(&child);
+	spawn_wire_send_refusal(socket, &message);
 	_exit(message.error.status ? message.error.status : EX_OSERR);
 }

@@ -23,3 +23,19 @@ struct spawn_answer {
 	int status;
 	pid_t supervisor; /* to go on */
 };
+
+/* The child's end. */
+
+/* That it has the locks: with the state and the supervisor's copies. 0 or -errno. */
+int spawn_wire_send_locks(
+	int socket, const char *state, const struct lock_descriptor *descriptors, size_t n);
+
+/* That it could not be started, and wait for the answer. Does not return if the supervisor is dead.
+ */
+void spawn_wire_send_refusal(int socket, const struct spawn_message *message);
+
+/*
+ * Wait for the supervisor's word; that it is to go is the end of it. It may have to
+ * freeze QEMU, and Yama lets only ancestors and whom we name (ptrace(2), "ptrace_scope").
+ */
+void spawn_wire_await_answer(int socket);
