@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/journal.h"
+#include "base/log_output.h"
 #include "base/str.h"
 
 static const char *const level_names[] = {
@@ -90,6 +91,23 @@ static void line_append(struct str *line, enum log_level level, const char *text
 	str_append(line, "\"}\n");
 }
 
+/* What was lost is told as soon as there is somebody again. */
+static void line_write(const struct str *line)
+{
+	static unsigned lost;
+	_cleanup_(str_finish) struct str told = { 0 };
+	char text[64];
+
+	if (lost) {
+		snprintf(text, sizeof(text), "%u lines before this one were lost", lost);
+		line_append(&told, LOG_LEVEL_WARNING, text);
+		if (!told.failed && log_output_write(told.text, told.len))
+			lost = 0;
+	}
+	if (lost || !log_output_write(line->text, line->len))
+		lost++;
+}
+
 void log_write(enum log_level level, const char *fmt, ...)
 {
 	_cleanup_(str_finish) struct str line = { 0 };
@@ -103,7 +121,7 @@ void log_write(enum log_level level, const char *fmt, ...)
 	str_format_short(raw, sizeof(raw), fmt, args);
 	va_end(args);
 	line_append(&line, level, str_printable(raw, text, sizeof(text)));
-	if (!line.failed && line.text && write(STDERR_FILENO, line.text, line.len) < 0)
-		errno = saved; /* nobody is left to tell */
+	if (!line.failed && line.text)
+		line_write(&line);
 	errno = saved;
 }

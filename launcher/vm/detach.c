@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/log_output.h"
 #include "base/process.h"
 
 /* The one in between: its exit code is the errno that the second fork has failed with. */
@@ -101,4 +102,5 @@ void detach_let_go_of_errors(int fd)
 		return;
 	dup2(fd, STDERR_FILENO);
 	close(fd);
+	log_output_wait(); /* for a file that is ours */
 }

@@ -107,14 +107,31 @@ static void watched_find(sigset_t *ret)
 	}
 }
 
+/*
+ * What others could end or stop us by: a reader of stderr that goes away; a file there that
+ * QEMU, which shares it, has moved on to the limit of a file's size; a terminal that QEMU
+ * has told to stop who writes from the background.
+ */
+static const int harmful[] = { SIGPIPE, SIGXFSZ, SIGTTOU };
+
+void signals_ignore(void)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(harmful) / sizeof(*harmful); i++)
+		signal(harmful[i], SIG_IGN);
+}
+
 int signals_block(sigset_t *ret, bool *ret_ignored, struct error *err)
 {
 	sigset_t blocked;
+	size_t i;
 
 	/* ignored it would take QEMU's exit status away */
 	*ret_ignored = signal(SIGCHLD, SIG_DFL) == SIG_IGN;
 	watched_find(&blocked);
-	sigaddset(&blocked, SIGPIPE); /* until we can ignore it, which QEMU would inherit */
+	for (i = 0; i < sizeof(harmful) / sizeof(*harmful); i++)
+		sigaddset(&blocked, harmful[i]); /* ignored they would be so for QEMU too */
 	if (sigprocmask(SIG_BLOCK, &blocked, ret) < 0)
 		return error_set(err, -errno, "block signals: %s", strerror(errno));
 	return 0;

@@ -21,5 +21,8 @@
  */
 int signals_block(sigset_t *ret, bool *ret_ignored, struct error *err);
 
+/* Of a supervisor with its own signals: what others could end or stop it by does nothing. */
+void signals_ignore(void);
+
 /* Read them in the loop. 0 or -errno with a sentence. */
 int signals_start(struct vm *vm, struct error *err);

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <malloc.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/log_output.h"
 #include "base/process.h"
 #include "launcher/exit_status.h"
 #include "launcher/vm/child_news.h"
@@ -128,13 +128,15 @@ static int start_child(struct vm *vm, struct error *err)
 
 	if (ret == 0 && plan.in_place)
 		ret = settle_down(vm, err);
-	if (ret == 0)
+	if (ret == 0) {
+		log_output_never_wait(); /* QEMU has stderr too */
 		ret = privileges_of_supervisor(err);
+	}
 	if (ret < 0)
 		return ret;
 	sandbox_load_supervisors();
 	close(take_fd(&vm->monitor_listen_fd)); /* QEMU's alone from now on */
-	signal(SIGPIPE, SIG_IGN);               /* ours alone: a reader of stderr may go away */
+	signals_ignore();
 	vm->state.qemu.pid = vm->child.pid;
 	vm->state.qemu.start_time = vm->child.start_time;
 	return child_news_watch(vm, err);

@@ -6,14 +6,20 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/log_output.h"
 
 /* What one log line of each level puts on a stderr that is this pipe. */
 static void say_everything(const int pipe_fds[2], char *said, size_t size)
@@ -88,11 +94,55 @@ static void nobody_else_is(void **state)
 	close(fds[1]);
 }
 
+/* What a process says that has no right to open its stderr anew, if @allowed is none. */
+static int say_in_a_full(int end, bool allowed)
+{
+	static char filling[65536];
+	pid_t child = fork();
+	int status;
+
+	if (child == 0) {
+		alarm(20);
+		assert_true(dup2(end, STDERR_FILENO) >= 0);
+		if (!allowed && (fchmod(end, 0) < 0 || (geteuid() == 0 && setuid(65534) < 0)))
+			_exit(2);
+		fcntl(end, F_SETFL, O_NONBLOCK);
+		while (write(end, filling, sizeof(filling)) > 0 || write(end, filling, 1) > 0)
+			;
+		fcntl(end, F_SETFL, 0);
+		log_output_never_wait();
+		errno = EXDEV;
+		log_error("nobody reads this");
+		_exit(errno != EXDEV);
+	}
+	assert_true(child > 0 && waitpid(child, &status, 0) == child);
+	return status;
+}
+
+static void a_line_that_nobody_takes_is_not_waited_for(void **state)
+{
+	int fds[2];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(pipe(fds), 0);
+		assert_int_equal(say_in_a_full(fds[1], i), 0);
+		close(fds[0]);
+		close(fds[1]);
+	}
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	assert_int_equal(say_in_a_full(fds[1], true), 0);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_journal_is_told_priorities),
 		cmocka_unit_test(nobody_else_is),
+		cmocka_unit_test(a_line_that_nobody_takes_is_not_waited_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
