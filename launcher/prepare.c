@@ -188,12 +188,18 @@ static int add_leases(struct preparation *p, struct error *err)
 	return ret;
 }
 
+/* Instead of a current directory that was removed: no name below it is any file's. */
+#define DIRECTORY_GONE "/dev/null"
+
 /* With -daemonize and -chroot names that QEMU was given lead elsewhere later. */
 static int find_directory(struct preparation *p, struct error *err)
 {
 	if (!p->disks.line.daemonize && !p->disks.line.chroot_dir)
 		return 0;
-	p->plan.directory = p->directory = getcwd(NULL, 0);
+	p->directory = getcwd(NULL, 0);
+	if (!p->directory && errno == ENOENT)
+		p->directory = strdup(DIRECTORY_GONE);
+	p->plan.directory = p->directory;
 	if (!p->directory)
 		return error_set(err, -errno, "the current directory: %s", strerror(errno));
 	return 0;

@@ -24,14 +24,13 @@
 #define CHAIN_DEPTH_MAX  500   /* nodes in nodes */
 #define CHAIN_VISITS_MAX 20000 /* nodes in all */
 
-/* All zeroes with the first five set is ready; chain_finish() ends it, @cwd included. */
+/* All zeroes with the first five set is ready; chain_finish() ends it. */
 struct chain {
 	const struct command_line *line;
 	const struct credentials *credentials;
 	bool readonly_locks; /* false: what is only read is not in the set */
 	size_t keep_open;    /* so many images stay open */
 	bool note_missing;   /* what cannot be opened is a note */
-	char *cwd;           /* what QEMU's relative names relate to */
 
 	bool relative;      /* an image has such a name */
 	bool from_set;      /* an image is a descriptor of -add-fd */
@@ -39,6 +38,8 @@ struct chain {
 	struct resource_set set;
 	struct disks_notes notes;
 	struct disk_images images;
+
+	char *cwd; /* what relative names relate to; NULL: none has been met */
 
 	/* only while chain_follow() is at work */
 	struct error *err;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -142,13 +143,22 @@ static int set_add(struct chain *chain, const struct disk_image *image, enum res
 	return resource_set_add(&chain->set, &resource, NULL);
 }
 
-char *chain_path_absolute(const struct chain *chain, const char *name)
+int chain_path_absolute(struct chain *chain, const char *name, char **ret)
 {
+	bool relative = *name != '/';
 	char *path;
 
-	if (*name == '/')
-		return strdup(name);
-	return asprintf(&path, "%s/%s", chain->cwd, name) < 0 ? NULL : path;
+	if (relative && !chain->cwd)
+		chain->cwd = getcwd(NULL, 0);
+	if (relative && !chain->cwd) {
+		error_status(chain->err, 0, errno == ENOENT ? EX_NOINPUT : EX_OSERR);
+		return error_set(
+			chain->err, -errno, "%s: the current directory: %s", name, strerror(errno));
+	}
+	if (asprintf(&path, "%s%s%s", relative ? chain->cwd : "", relative ? "/" : "", name) < 0)
+		return -ENOMEM;
+	*ret = path;
+	return 0;
 }
 
 /* Which image this file belongs to. */
@@ -259,12 +269,13 @@ int chain_visit_path(struct chain *chain, const char *path, const struct chain_p
 int chain_visit_file(struct chain *chain, const char *name, const struct chain_place *place,
 	struct chain_primary *ret)
 {
-	_cleanup_(freep) char *path = chain_path_absolute(chain, name);
+	_cleanup_(freep) char *path = NULL;
 	_cleanup_(freep) char *own = NULL;
 	int code, fd;
 
-	if (!path)
-		return -ENOMEM;
+	code = chain_path_absolute(chain, name, &path);
+	if (code < 0)
+		return code;
 	chain->relative |= *name != '/';
 	/* a number means nothing to others, and nothing to us later on */
 	fd = place->from_header ? -1 : inherited_find(path);

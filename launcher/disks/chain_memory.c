@@ -15,17 +15,18 @@ static enum resource_mode memory_mode(const struct argv_memory *memory)
 
 static int memory_visit(struct chain *chain, const struct argv_memory *memory)
 {
-	_cleanup_(freep) char *path = chain_path_absolute(chain, memory->path);
+	_cleanup_(freep) char *path = NULL;
 	struct resource resource = {
 		.kind = RESOURCE_DISK,
 		.mode = memory_mode(memory),
-		.path = path,
 		.origin = memory->origin,
 	};
 	struct stat st;
+	int code = chain_path_absolute(chain, memory->path, &path);
 
-	if (!path)
-		return -ENOMEM;
+	if (code < 0)
+		return code;
+	resource.path = path;
 	/* QEMU makes what is not there, and a file without a name in a directory */
 	if (stat(path, &st) < 0 || S_ISDIR(st.st_mode))
 		return 0;

@@ -82,8 +82,8 @@ int chain_visit_file(struct chain *chain, const char *name, const struct chain_p
 int chain_visit_path(struct chain *chain, const char *path, const struct chain_place *place,
 	struct chain_primary *ret);
 
-/* The caller's; NULL: no memory. */
-char *chain_path_absolute(const struct chain *chain, const char *name);
+/* @ret: the caller's. Only a relative name needs a current directory that is still there. */
+int chain_path_absolute(struct chain *chain, const char *name, char **ret);
 
 /* chain_memory.c: all that is mapped into the guest */
 int chain_visit_memories(struct chain *chain);

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "launcher/disks/config_read.h"
@@ -28,15 +27,12 @@ static int images_follow(struct disks *disks, const struct disks_params *params,
 		.readonly_locks = params->readonly_locks,
 		.keep_open = params->keep_open,
 		.note_missing = params->note_missing,
-		.cwd = getcwd(NULL, 0),
 		/* so that all notes are in one list, the command line's first */
 		.notes = disks->line.notes,
 	};
 	int code;
 
 	disks->line.notes = (struct disks_notes){ 0 };
-	if (!chain.cwd)
-		return error_set(err, -errno, "our own directory: %s", strerror(errno));
 	code = chain_follow(&chain, err);
 	if (code < 0)
 		return code;

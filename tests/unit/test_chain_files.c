@@ -168,6 +168,23 @@ static void a_sentence_names_the_file_once(void **state)
 	}
 }
 
+/* QEMU does not need it either. */
+static void only_relative_names_need_the_current_directory(void **state)
+{
+	char words[96];
+
+	(void)state;
+	chain_put_raw("base");
+	chain_put_qcow2("top", "base", "raw");
+	assert_int_equal(mkdir("gone", 0700), 0);
+	assert_int_equal(chdir("gone"), 0);
+	assert_int_equal(rmdir("../gone"), 0);
+	snprintf(words, sizeof(words), "-drive file=%s/top", chain_directory);
+	chain_expect(words, "base reader, top exclusive");
+	chain_expect("-display none", "");
+	chain_refuses("../base", 66, "../base: the current directory: No such file");
+}
+
 static size_t count_open(const struct disks *disks)
 {
 	size_t i, n = 0;
@@ -223,6 +240,8 @@ int main(void)
 			devices_are_left_to_the_driver, chain_setup, chain_teardown),
 		cmocka_unit_test_setup_teardown(
 			a_sentence_names_the_file_once, chain_setup, chain_teardown),
+		cmocka_unit_test_setup_teardown(only_relative_names_need_the_current_directory,
+			chain_setup, chain_teardown),
 		cmocka_unit_test_setup_teardown(
 			so_many_images_stay_open_as_were_asked_for, chain_setup, chain_teardown),
 	};

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A drop-in works in surroundings in which QEMU itself works."""
+
+import os
+
+from deadline import wait_for
+from in_place import DropInTest
+from vmtest import MACHINE, main
+
+
+class ADirectoryThatWasRemoved(DropInTest):
+    def leave(self):
+        os.mkdir(self.dir / "gone")
+        os.chdir(self.dir / "gone")
+        os.rmdir(self.dir / "gone")
+
+    def test_is_no_matter_to_other_names(self):
+        disk = self.guest("halt")
+        for words in (self.drive(disk), ()):
+            with self.subTest(words):
+                vm = self.running("web", *words, preexec=self.leave)
+                self.does("stop", "web")
+                self.assertEqual((vm.wait_end(), vm.err), (0, ""))
+
+    def test_is_no_matter_to_a_daemon(self):
+        disk = self.guest("halt")
+        result = self.call(*MACHINE, "-name", "web", *self.drive(disk), "-daemonize", preexec_fn=self.leave)
+        self.assertEqual(result, (0, "", ""))
+        wait_for("it does not run", lambda: self.status("web").get("run_state") == "running")
+        self.assert_held(disk)
+        self.does("stop", "web")
+
+    def test_is_named_where_a_disk_relates_to_it(self):
+        self.disk("up.raw")
+        said = self.refused(66, "web", *self.drive("../up.raw"), preexec=self.leave)
+        self.assert_says("up.raw: the current directory: No such file or directory", said)
+
+
+if __name__ == "__main__":
+    main()
