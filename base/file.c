@@ -15,6 +15,15 @@
 
 #define READ_STEP 4096
 
+/* Not by opening it: a FIFO's writer would have met us, and write to nobody. */
+static bool is_other_than_a_file(int at, const char *name, int flags)
+{
+	struct stat info;
+
+	return fstatat(at, name, &info, flags & O_NOFOLLOW ? AT_SYMLINK_NOFOLLOW : 0) == 0 &&
+	       !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode) && !S_ISLNK(info.st_mode);
+}
+
 int file_read_at(int at, const char *name, int flags, size_t max, char **ret, size_t *ret_len)
 {
 	_cleanup_(str_finish) struct str text = { 0 };
@@ -23,6 +32,8 @@ int file_read_at(int at, const char *name, int flags, size_t max, char **ret, si
 	struct stat info;
 	size_t len;
 
+	if (is_other_than_a_file(at, name, flags))
+		return -EINVAL;
 	fd = TEMP_FAILURE_RETRY(
 		openat(at, name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | flags));
 	if (fd < 0 || fstat(fd, &info) < 0)

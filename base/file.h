@@ -15,7 +15,8 @@
  * @max		bytes; a longer file is -EFBIG
  * @ret		NUL-terminated, the caller's; @ret_len (may be NULL) without the NUL
  *
- * Anything but a regular file (a FIFO would block) is -EINVAL. Returns 0 or -errno.
+ * Anything but a regular file (a FIFO would block) is -EINVAL, and was not opened:
+ * somebody may be at its other end. Returns 0 or -errno.
  */
 int file_read_at(int at, const char *name, int flags, size_t max, char **ret, size_t *ret_len);
 

@@ -89,8 +89,9 @@ int config_read(const char *name, struct str *ret, struct error *err)
 	if (code == -ENOENT && strcmp(name, QEMU_DEFAULT_CONFIG) == 0)
 		return COMMAND_LINE_NO_CONFIG;
 	if (code == -EINVAL)
-		error_set(
-			err, code, "no file: give it as '/dev/fd/N', so that QEMU can read it too");
+		error_set(err, code,
+			"no file, so it is left to QEMU: give it as '/dev/fd/N', and both can "
+			"read it");
 	else if (code < 0)
 		error_set(err, code, "%s", strerror(-code));
 	if (code < 0)

@@ -36,5 +36,26 @@ class ADirectoryThatWasRemoved(DropInTest):
         self.assert_says("up.raw: the current directory: No such file or directory", said)
 
 
+class AConfigInAFifo(DropInTest):
+    """Somebody writes it, once, for QEMU."""
+
+    def fifo(self, text):
+        os.mkfifo(self.dir / "fifo")
+        writer = self.spawn(["sh", "-c", f'printf "%s" "$0" >{self.dir}/fifo', text])
+        self.addCleanup(writer.wait)
+        self.addCleanup(writer.kill)
+        return writer
+
+    def test_is_left_to_qemu_and_its_disks_are_locked(self):
+        disk = self.guest("writer", writer="me")
+        writer = self.fifo(f'[drive]\nfile = "{disk}"\nformat = "raw"\nif = "ide"\n')
+        vm = self.running("web", "-readconfig", self.dir / "fifo")
+        self.assertEqual(writer.wait(20), 0)
+        self.assert_held(disk)
+        self.wait_writing(disk)
+        self.assert_in_use(self.refused(75, "other", *self.drive(disk)), disk, vm)
+        self.does("stop", "web")
+
+
 if __name__ == "__main__":
     main()

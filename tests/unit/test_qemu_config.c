@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -234,6 +235,27 @@ static void read_expect(const char *name, int wanted, const char *text)
 	assert_string_equal(wanted == 0 ? (found.text ? found.text : "") : err.text, text);
 }
 
+#define NO_FILE "no file, so it is left to QEMU: give it as '/dev/fd/N', and both can read it"
+
+/* Its writer would meet us, and not QEMU. */
+static void a_fifo_is_not_opened(void **state)
+{
+	int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	char event[sizeof(struct inotify_event) + NAME_MAX + 1];
+
+	(void)state;
+	assert_int_equal(mkfifo("fifo", 0644), 0);
+	assert_int_equal(symlink("fifo", "link"), 0);
+	assert_true(inotify_add_watch(watch, "fifo", IN_OPEN) >= 0);
+	read_expect("fifo", COMMAND_LINE_NO_CONFIG, NO_FILE);
+	read_expect("link", COMMAND_LINE_NO_CONFIG, NO_FILE);
+	assert_int_equal(read(watch, event, sizeof(event)), -1);
+	assert_int_equal(errno, EAGAIN);
+	close(open("fifo", O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+	assert_true(read(watch, event, sizeof(event)) > 0);
+	close(watch);
+}
+
 static void files_are_read_and_nothing_that_blocks(void **state)
 {
 	(void)state;
@@ -244,10 +266,8 @@ static void files_are_read_and_nothing_that_blocks(void **state)
 	read_expect("empty", 0, "");
 	read_expect("/dev/null", 0, "");
 	read_expect("nowhere", COMMAND_LINE_NO_CONFIG, "No such file or directory");
-	read_expect("fifo", COMMAND_LINE_NO_CONFIG,
-		"no file: give it as '/dev/fd/N', so that QEMU can read it too");
-	read_expect("/dev/zero", COMMAND_LINE_NO_CONFIG,
-		"no file: give it as '/dev/fd/N', so that QEMU can read it too");
+	read_expect("fifo", COMMAND_LINE_NO_CONFIG, NO_FILE);
+	read_expect("/dev/zero", COMMAND_LINE_NO_CONFIG, NO_FILE);
 	read_expect(".", COMMAND_LINE_NO_CONFIG, "Is a directory");
 	/* one of ours is not what the caller meant */
 	read_expect("/dev/fd/1000000", COMMAND_LINE_NO_CONFIG, "No such file or directory");
@@ -332,6 +352,7 @@ int main(void)
 		cmocka_unit_test(facts_stand_in_config_files_too),
 		cmocka_unit_test(the_default_config_comes_first_unless_it_is_forbidden),
 		cmocka_unit_test(a_config_that_is_lost_ends_everything),
+		cmocka_unit_test_setup_teardown(a_fifo_is_not_opened, chain_setup, chain_teardown),
 		cmocka_unit_test_setup_teardown(
 			files_are_read_and_nothing_that_blocks, chain_setup, chain_teardown),
 		cmocka_unit_test(a_pipe_can_be_read_again_after_us),
