@@ -66,14 +66,18 @@ static int read_one(int fd_dir, int info_dir, const char *name, struct open_imag
 	char path[PATH_MAX];
 	struct stat info;
 	ssize_t len;
+	int code;
 
 	if (fstatat(fd_dir, name, &info, 0) < 0)
 		return errno == ENOENT ? 1 : -errno;
 	if (!S_ISREG(info.st_mode) && !S_ISBLK(info.st_mode))
 		return 1;
 	len = readlinkat(fd_dir, name, path, sizeof(path) - 1);
-	if (len < 0 || read_fdinfo(info_dir, name, &image) < 0)
-		return 1;
+	if (len < 0 && errno == ENAMETOOLONG)
+		len = 0; /* its identity tells */
+	code = len < 0 ? -errno : read_fdinfo(info_dir, name, &image);
+	if (code < 0) /* that we cannot look at it makes it no less of an image */
+		return code == -ENOENT || code == -ESRCH ? 1 : code;
 	path[len] = '\0';
 	image.id = resource_identity_of(&info);
 	image.number = atoi(name);

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fault.h"
 #include "launcher/vm/block_nodes.h"
 #include "launcher/vm/mapped_files.h"
 #include "temporary.h"
@@ -70,6 +72,24 @@ static bool others_are_open(void)
 			 images[i].number > 2 && images[i].number != fd;
 	open_images_free(images, n);
 	return found;
+}
+
+static void what_cannot_be_looked_at_is_not_passed_over(void **state)
+{
+	struct open_image *images = NULL;
+	struct error err = { 0 };
+	size_t n;
+
+	(void)state;
+	fault_always("openat", EMFILE);
+	assert_int_equal(open_images_read(getpid(), &images, &n, &err), -EMFILE);
+	assert_non_null(strstr(err.text, "Too many open files"));
+	fault_always(NULL, 0);
+	fault_always("openat", ENOENT); /* closed meanwhile */
+	assert_int_equal(open_images_read(getpid(), &images, &n, NULL), 0);
+	assert_int_equal(n, 0);
+	open_images_free(images, n);
+	fault_always(NULL, 0);
 }
 
 static json_t *one_node(const char *driver, const char *file)
@@ -469,6 +489,7 @@ int main(void)
 		TEST(qemus_own_locks_give_away_what_the_graph_does_not_name),
 		TEST(nodes_that_have_no_file_of_this_host_are_passed_over),
 		TEST(a_life_line_is_no_use_of_a_disk),
+		TEST(what_cannot_be_looked_at_is_not_passed_over),
 		TEST(only_writable_nodes_with_metadata_of_their_own_count),
 	};
 
