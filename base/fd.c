@@ -8,8 +8,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Room that is left above our descriptors: QEMU needs numbers of its own. */
-#define HIGH_MARGIN 64
+/*
+ * Room that is left above our descriptors, and at least as much below: QEMU needs
+ * numbers of its own. Of a small limit it is a part.
+ */
+#define HIGH_MARGIN      64
+#define HIGH_MARGIN_PART 4
 /*
  * The kernel's table of descriptors is as long as the highest number (32 KiB here, 256 at
  * 32768), and whoever closes all descriptors one by one asks it for each.
@@ -155,17 +159,18 @@ int fd_set_cloexec(int fd, bool on)
 int fd_high_base(size_t needed, struct error *err)
 {
 	struct rlimit limit;
-	rlim_t top;
+	rlim_t top, margin;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return error_set(err, -errno, "read the limit of open files: %s", strerror(errno));
 	top = limit.rlim_cur < HIGH_LIMIT + needed ? limit.rlim_cur : HIGH_LIMIT + needed;
-	if (top < needed + 2 * HIGH_MARGIN)
+	margin = top / HIGH_MARGIN_PART < HIGH_MARGIN ? top / HIGH_MARGIN_PART : HIGH_MARGIN;
+	if (top < needed + 2 * margin)
 		return error_set(err, -EMFILE,
 			"the limit of open files (%llu) leaves no room for %zu locks: raise "
 			"'ulimit -n'",
 			(unsigned long long)limit.rlim_cur, needed);
-	return top - needed - HIGH_MARGIN;
+	return top - needed - margin;
 }
 
 int fd_place(int fd, int base)

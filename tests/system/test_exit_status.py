@@ -194,11 +194,12 @@ class OurOwn(VmTest):
 
     def test_71_when_there_is_no_room_for_descriptors(self):
         def narrow():
-            resource.setrlimit(resource.RLIMIT_NOFILE, (48, 48))
-        disk = self.disk("a.raw")
-        said = self.refused(71, "vm", *self.drive(disk), preexec=narrow)
-        self.assert_says("descriptor|NOFILE|ulimit", said)
-        self.assert_free(disk)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))
+        disks = [self.disk(f"{number}.raw") for number in range(30)]
+        words = [word for disk in disks for word in self.drive(disk, interface="none")]
+        said = self.refused(71, "vm", *words, preexec=narrow)
+        self.assert_says("leaves no room for 6. locks: raise 'ulimit -n'", said)
+        self.assert_free(disks[0])
 
     def test_73_for_a_runtime_directory_or_socket_that_cannot_be_made(self):
         disk = self.disk("a.raw")

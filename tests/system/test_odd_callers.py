@@ -2,6 +2,7 @@
 """A drop-in works in surroundings in which QEMU itself works."""
 
 import os
+import resource
 
 from deadline import wait_for
 from in_place import DropInTest
@@ -55,6 +56,21 @@ class AConfigInAFifo(DropInTest):
         self.wait_writing(disk)
         self.assert_in_use(self.refused(75, "other", *self.drive(disk)), disk, vm)
         self.does("stop", "web")
+
+
+class FewOpenFiles(DropInTest):
+    def test_are_enough_where_they_are_for_qemu(self):
+        disk = self.guest("writer", writer="me")
+        for limit in (32, 64, 128):
+            with self.subTest(limit):
+                vm = self.running("web", *self.drive(disk),
+                                  preexec=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit)))
+                self.does("pause", "web")
+                self.assert_free(disk)
+                self.does("resume", "web")
+                self.wait_writing(disk)
+                self.does("stop", "web")
+                self.assertEqual((vm.wait_end(), vm.err), (0, ""))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -150,6 +151,43 @@ static void a_placed_descriptor_is_high_and_inherited(void **state)
 	assert_non_null(strstr(err.text, "ulimit -n"));
 }
 
+/* QEMU has room on both sides, and starts wherever there is some. */
+static void the_room_above_shrinks_with_the_limit(void **state)
+{
+	static const struct {
+		rlim_t limit;
+		size_t needed;
+		int base;
+	} rows[] = {
+		{ 24, 4, 14 },
+		{ 24, 13, -EMFILE },
+		{ 32, 4, 20 },
+		{ 32, 17, -EMFILE },
+		{ 64, 4, 44 },
+		{ 128, 4, 92 },
+		{ 128, 64, 32 },
+		{ 128, 65, -EMFILE },
+		{ 256, 4, 188 },
+		{ 640, 512, 64 },
+		{ 640, 513, -EMFILE },
+		{ 1024, 4, 956 },
+	};
+	struct rlimit before, now;
+	size_t i;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	for (i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct error err = { 0 };
+
+		now = (struct rlimit){ rows[i].limit, before.rlim_max };
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &now), 0);
+		assert_int_equal(fd_high_base(rows[i].needed, &err), rows[i].base);
+		assert_int_equal(rows[i].base < 0, strstr(err.text, "ulimit -n") != NULL);
+	}
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
 static void a_file_is_replaced_in_one_step(void **state)
 {
 	char dir[] = "/tmp/vmlatch-base-XXXXXX";
@@ -191,6 +229,7 @@ int main(void)
 		cmocka_unit_test(numbers_are_read_whole_or_not_at_all),
 		cmocka_unit_test(descriptors_travel_over_a_socket),
 		cmocka_unit_test(a_placed_descriptor_is_high_and_inherited),
+		cmocka_unit_test(the_room_above_shrinks_with_the_limit),
 		cmocka_unit_test(a_file_is_replaced_in_one_step),
 		cmocka_unit_test(a_process_is_known_by_pid_and_start_time),
 	};
