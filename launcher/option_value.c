@@ -92,7 +92,9 @@ int option_set_vm_name(
 {
 	if (!vm_name_is_valid(value))
 		return refuse(spec, value,
-			"a name of 1 to 64 letters, digits, dots, dashes and underscores", err);
+			"a name of 1 to 64 letters, digits, dots, dashes and underscores, without "
+			"'.last.json' or '.last.log' at its end",
+			err);
 	return store(spec, base, value, err);
 }
 

@@ -110,10 +110,16 @@ int options_apply_vm_config(struct options *options, const char *name, struct er
 struct lock_params;
 void options_fill_lock_params(const struct options *options, struct lock_params *params);
 
-/* [A-Za-z0-9._-]{1,64}, not "." or "..". */
+/*
+ * [A-Za-z0-9._-]{1,64}, not "." or "..", nor "NAME.last.json" or "NAME.last.log", which
+ * VM NAME leaves in the same directory.
+ */
 bool vm_name_is_valid(const char *name);
 
-/* Any text as a VM name: other characters as _XX (hex), cut at 64. Never empty. */
+/*
+ * Any text as a VM name: other characters as _XX (hex), cut at 64; "a.last.json" is
+ * "a_last.json". Never empty.
+ */
 void vm_name_escape(const char *text, char name[static VM_NAME_SIZE]);
 
 /* NAME becomes NAME-PID, with our own pid; a long NAME is cut for it. */

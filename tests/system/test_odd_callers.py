@@ -3,6 +3,7 @@
 
 import os
 import resource
+import signal
 
 from deadline import wait_for
 from in_place import DropInTest
@@ -70,6 +71,24 @@ class FewOpenFiles(DropInTest):
                 self.does("resume", "web")
                 self.wait_writing(disk)
                 self.does("stop", "web")
+                self.assertEqual((vm.wait_end(), vm.err), (0, ""))
+
+
+class ANameThatIsTaken(DropInTest):
+    """NAME.last.json and NAME.last.log are what a VM of that NAME leaves."""
+
+    def test_by_the_end_record_of_another_vm_is_another_name(self):
+        disk = self.guest("halt")
+        vm = self.running("a", *self.drive(disk))
+        vm.signal(signal.SIGTERM)
+        vm.wait_end()
+        wait_for("it leaves no record", (self.runtime / "a.last.json").exists)
+        for name in ("a.last.json", "a.last.log"):
+            with self.subTest(name):
+                vm = self.start(name, *self.drive(disk))
+                vm.name = name.replace(".last", "_last")
+                vm.wait_state("running", "held")
+                self.does("stop", vm.name)
                 self.assertEqual((vm.wait_end(), vm.err), (0, ""))
 
 

@@ -164,6 +164,7 @@ static void a_wrong_command_line_is_64_with_a_sentence(void **state)
 	expect_refused(ARGV("run", "--wait=99999999999999999999", "q"), EX_USAGE, "needs seconds");
 	expect_refused(ARGV("run", "--name", "a/b", "q"), EX_USAGE, "letters, digits");
 	expect_refused(ARGV("run", "--name=", "q"), EX_USAGE, "letters, digits");
+	expect_refused(ARGV("run", "--name=a.last.json", "q"), EX_USAGE, "'.last.json'");
 	expect_refused(ARGV("run", "--lock", "../x", "q"), EX_USAGE, "a driver's name");
 	expect_refused(ARGV("run", "--acquire=", "q"), EX_USAGE, "needs start|resume");
 	expect_refused(ARGV("run", "--release-on=stop,,", "q"), EX_USAGE, "needs 'none'");
@@ -358,9 +359,11 @@ static void a_config_that_is_no_file_is_refused(void **state)
 
 static void names_of_vms_are_plain(void **state)
 {
-	static const char *const good[] = { "a", "web1", "A.b_c-9", "-x", "...",
+	static const char *const good[] = { "a", "web1", "A.b_c-9", "-x", "...", "a.last",
+		"a.last.json5", "last.json", "a-last.log",
 		"0123456789012345678901234567890123456789012345678901234567890123" };
 	static const char *const bad[] = { "", ".", "..", "a b", "a/b", "\xc3\xbc", "a\n",
+		"a.last.json", "a.last.log", ".last.json",
 		"01234567890123456789012345678901234567890123456789012345678901234" };
 	size_t i;
 
@@ -383,6 +386,12 @@ static void any_text_can_be_made_a_name(void **state)
 		{ "\xc3\xbc", "_C3_BC" },
 		{ "012345678901234567890123456789012345678901234567890123456789012345",
 			"0123456789012345678901234567890123456789012345678901234567890123" },
+		{ "a.last.json", "a_last.json" },
+		{ "a.last.log", "a_last.log" },
+		{ ".last.json", "_last.json" },
+		{ "a.last.json.last.json", "a.last.json_last.json" },
+		{ "012345678901234567890123456789012345678901234567890123.last.jsonx",
+			"012345678901234567890123456789012345678901234567890123_last.json" },
 		/* no escape is cut in two */
 		{ "01234567890123456789012345678901234567890123456789012345678901 x",
 			"01234567890123456789012345678901234567890123456789012345678901" },
