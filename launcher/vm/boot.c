@@ -2,6 +2,7 @@
 #include "launcher/vm/boot.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -13,6 +14,9 @@
 #include "launcher/vm/monitor.h"
 #include "launcher/vm/preconfig.h"
 #include "launcher/vm/unborn.h"
+
+/* A process whose socket has closed is dead in a moment, if that is why. */
+#define DEATH_PATIENCE_MS 200
 
 /* Each by a new connection; a guest that waits for it is not kept waiting for ever. */
 #define CHECKS_MAX 5
@@ -60,10 +64,38 @@ void boot_admit(struct vm *vm)
 	vm_post(vm, SUP_EV_BOOT_REFUSED);
 }
 
+/* A signal to a drop-in is one to the child: what it left half done is no fault of anything. */
+static bool has_been_ended(const struct vm *vm)
+{
+	struct pollfd death = { .fd = vm->child.pidfd, .events = POLLIN };
+
+	return !vm->child_refused && poll(&death, 1, DEATH_PATIENCE_MS) > 0;
+}
+
+static bool has_executed(const struct vm *vm)
+{
+	return vm->admitted && vm->child.socket < 0;
+}
+
+/* What has become of it until now. */
+static const char *outcome_of(const struct vm *vm)
+{
+	if (!has_executed(vm))
+		return "nothing was started.";
+	return vm->plan->verified ? "QEMU is killed; its guest has not run."
+				  : "QEMU is killed; its guest may have run.";
+}
+
 void boot_refuse(struct vm *vm)
 {
-	log_error("%s", vm->refusal.text);
-	log_error("nothing was started.%s%s", vm->way_out.text[0] ? " " : "", vm->way_out.text);
+	if (!has_executed(vm) && has_been_ended(vm)) {
+		log_debug("%s", vm->refusal.text);
+		log_error("its process was ended before it became QEMU: nothing was started.");
+	} else {
+		log_error("%s", vm->refusal.text);
+		log_error(
+			"%s%s%s", outcome_of(vm), vm->way_out.text[0] ? " " : "", vm->way_out.text);
+	}
 	if (vm->child.socket >= 0)
 		spawn_dismiss(vm->child.socket, vm->exit_status);
 	child_news_stop(vm);

@@ -60,6 +60,7 @@ static bool says_all(enum stage stage)
 
 static void refused(struct vm *vm, struct spawn_report *report)
 {
+	vm->child_refused = true;
 	if (report->outcome == LOCK_BUSY) {
 		refusal_sentence(vm->rundir, &report->conflict, &report->error);
 		boot_note_refusal(vm, EX_TEMPFAIL, &report->error);

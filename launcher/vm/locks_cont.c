@@ -13,13 +13,20 @@
 
 /* From held to running: verify what is held, and let the guest go on. */
 
-static void cont_failed(struct vm *vm, const char *words)
+/* Of a QEMU that has gone its death says enough, and of a broken connection the monitor's file. */
+static bool has_hung_up(int result)
+{
+	return result == -ENOTCONN || result == -ECONNRESET;
+}
+
+static void cont_failed(struct vm *vm, int result, const char *words)
 {
 	if (vm->sup != SUP_RESUMING)
 		return; /* something else has happened meanwhile */
 	error_set(&vm->refusal, 0, "%s", words);
 	vm->refusal_outcome = -EIO;
-	log_warning("QEMU does not go on: %s", words);
+	if (!has_hung_up(result))
+		log_warning("QEMU does not go on: %s", words);
 	vm_set_text(&vm->state.held_because, words);
 	vm_post(vm, SUP_EV_CONT_FAILED);
 }
@@ -46,7 +53,7 @@ static void on_status_after_cont(void *data, const struct qmp_reply *reply)
 	note_half_way(vm);
 	snprintf(text, sizeof(text), "QEMU took 'cont' and stays in the state '%s'",
 		status ? status : reply->words);
-	cont_failed(vm, text);
+	cont_failed(vm, reply->result, text);
 }
 
 static void on_cont(void *data, const struct qmp_reply *reply)
@@ -56,7 +63,7 @@ static void on_cont(void *data, const struct qmp_reply *reply)
 	if (reply->result != 0 && vm->sup == SUP_RESUMING)
 		note_half_way(vm);
 	if (reply->result != 0)
-		cont_failed(vm, reply->words);
+		cont_failed(vm, reply->result, reply->words);
 	else if (vm->sup == SUP_RESUMING) /* no RESUME has come: some states ignore 'cont' */
 		monitor_call(vm, &(struct monitor_call){ .command = "query-status",
 					 .fd = -1,
@@ -78,10 +85,10 @@ static void on_nodes_before_cont(void *data, const struct qmp_reply *reply)
 	if (vm->sup != SUP_RESUMING)
 		return;
 	if (reply->result != 0)
-		cont_failed(vm, reply->words);
+		cont_failed(vm, reply->result, reply->words);
 	else if (block_nodes_moved(
 			 reply->value, vm->child.pid, &vm->state.resources, moved, sizeof(moved)))
-		cont_failed(vm, moved);
+		cont_failed(vm, -EIO, moved);
 	else
 		send_cont(vm);
 }
@@ -157,7 +164,7 @@ static void done_verify(struct locks_job *job, int result, const struct error *e
 		vm_set_cause(vm, CAUSE_LOCK_LOST, err->text);
 		vm_post(vm, SUP_EV_LOCK_LOST);
 	} else if (result != 0) {
-		cont_failed(vm, err->text);
+		cont_failed(vm, -EIO, err->text);
 	} else if (!vm->unchecked) {
 		cont_or_ask_nodes(vm);
 	} else if (job->lines_result < 0) {
@@ -176,6 +183,6 @@ void locks_cont(struct vm *vm)
 	if ((vm->unchecked && plant_missing(vm, &vm->state.resources, &job.images) < 0) ||
 		locks_job_submit(&job) < 0) {
 		resource_set_finish(&job.images);
-		cont_failed(vm, "out of memory");
+		cont_failed(vm, -ENOMEM, "out of memory");
 	}
 }

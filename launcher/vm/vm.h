@@ -85,9 +85,10 @@ struct vm {
 
 	struct spawn child;
 	unsigned boot_checks;
-	bool admitted; /* it may have become QEMU */
-	int starter;   /* as in the plan, until it is told */
-	bool settled;  /* in place: nothing of the user's is held any more */
+	bool child_refused; /* in words of its own */
+	bool admitted;      /* it may have become QEMU */
+	int starter;        /* as in the plan, until it is told */
+	bool settled;       /* in place: nothing of the user's is held any more */
 	struct {
 		struct spawn starter; /* who was started; QEMU (child) may be another */
 		uv_poll_t word, death;

@@ -97,7 +97,7 @@ class Refusal(FakeTest):
                             pass_fds=(held.fileno(),))
             self.assertEqual(vm.wait_end(), 65, vm.err)
         self.assert_says("no room", vm.err)
-        self.assert_says("nothing was started", vm.err)
+        self.assert_says("QEMU is killed; its guest has not run", vm.err)
         self.assertNotIn("cont", vm.fake.commands())
         self.assert_free(path)
 
@@ -298,7 +298,7 @@ class Direct(FakeTest):
 class Killed(FakeTest):
     def waiting_child(self, path):
         """A child that waits for a busy lock."""
-        vm = self.start("vm", *self.drive(path), options=("--wait", "60"))
+        vm = self.start("vm", *self.drive(path), options=("--wait", "60", *AS_ROOT))
         child = wait_for("no child", lambda: procfs.children(vm.pid))[0]
         return vm, child
 
@@ -309,8 +309,12 @@ class Killed(FakeTest):
             self.kill(child)
             self.assertEqual(vm.wait_end(), 71)
         self.assertFalse(vm.fake.started)
-        self.assert_says("nothing was started", vm.err)
+        self.assertEqual(vm.err, "vmlatch: vm: its process was ended before it became QEMU: nothing was started.\n")
         self.assert_free(path)
+
+    def test_qemu_before_its_guest_runs_is_its_own_end(self):
+        vm = self.start("vm", *self.drive(self.disk("disk.raw")), options=AS_ROOT, script=["on cont exit 3"])
+        self.assertEqual((vm.wait_end(), vm.err), (3, ""))
 
     def test_supervisor_before_it_has_the_locks_means_no_qemu_and_no_lock(self):
         path = self.disk("disk.raw")

@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 
+import locks
 from deadline import wait_for
 from in_place import DropInTest
 from vmtest import MACHINE, main
@@ -90,6 +91,21 @@ class ANameThatIsTaken(DropInTest):
                 vm.wait_state("running", "held")
                 self.does("stop", vm.name)
                 self.assertEqual((vm.wait_end(), vm.err), (0, ""))
+
+
+class ASignal(DropInTest):
+    def test_before_it_is_qemu_is_said_in_one_line(self):
+        disk = self.guest("halt")
+        (self.config / "vmlatch.conf").write_text("wait = 60\n")
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with self.subTest(number.name), locks.Held(disk):
+                vm = self.start("web", *self.drive(disk))
+                wait_for("it does not start", lambda: self.status("web").get("run_state") == "starting")
+                vm.signal(number)
+                self.assertEqual(vm.wait_end(), -number)
+                self.wait_nobody()
+                self.assertEqual(
+                    vm.err, "vmlatch: web: its process was ended before it became QEMU: nothing was started.\n")
 
 
 if __name__ == "__main__":

@@ -214,6 +214,7 @@ class Truth(Hiding, VmTest):
         said = self.refused(75, "late", *self.drive(self.guest("halt", "late.img")), qemu=self.hiding(*hidden),
                             options=("--start", "direct"))
         self.assert_in_use(said, disk, vm)
+        self.assert_says("QEMU is killed; its guest may have run", said)
 
     def test_a_block_device(self):
         need_root()
