@@ -14,6 +14,7 @@
 #include "launcher/disks/reopen.h"
 #include "launcher/lease_resource.h"
 #include "launcher/libvirt.h"
+#include "launcher/prepare_combination.h"
 #include "launcher/prepare_place.h"
 #include "launcher/prepare_privileges.h"
 #include "launcher/prepare_sandbox.h"
@@ -29,11 +30,6 @@ void preparation_finish(struct preparation *preparation)
 	strv_finish(&preparation->warnings);
 }
 
-static int usage(struct error *err, const char *sentence)
-{
-	return error_status(err, error_set(err, -EINVAL, "%s", sentence), EX_USAGE);
-}
-
 /* --name, -name guest=, -uuid, vm-PID: the first that there is. */
 static void find_name(struct preparation *p, const struct command_line *line)
 {
@@ -46,28 +42,6 @@ static void find_name(struct preparation *p, const struct command_line *line)
 	else
 		snprintf(p->name, sizeof(p->name), "vm-%d", getpid());
 	p->plan.unnamed = p->drop_in && !p->options.name && !line->name && !line->uuid;
-}
-
-/* Combinations that cannot be. */
-static int check_combination(
-	const struct options *options, const struct command_line *line, struct error *err)
-{
-	if (options->acquire == ACQUIRE_RESUME && !line->incoming)
-		return usage(err, "--acquire=resume needs -incoming: without it QEMU writes to its "
-				  "images before the guest runs");
-	if (options->acquire == ACQUIRE_START && line->incoming)
-		return usage(err, "--acquire=start cannot be with -incoming: the source of the "
-				  "migration holds the locks");
-	if (options->on_supervisor_death == ON_SUPERVISOR_DEATH_KILL &&
-		(options->in_place || line->daemonize))
-		return usage(err,
-			"--on-supervisor-death=kill needs QEMU to be vmlatch's child: it cannot be "
-			"in place, nor with -daemonize");
-	if (options->on_supervisor_death == ON_SUPERVISOR_DEATH_KILL && line->runas)
-		return usage(err,
-			"--on-supervisor-death=kill cannot be with -runas, which ends it: "
-			"use --user");
-	return 0;
 }
 
 /* QEMU may open files that we have not found. */
@@ -261,7 +235,7 @@ static int prepare_with_options(struct preparation *ret, size_t keep_open, struc
 	if (code == 0)
 		code = prepare_check_proc(err);
 	if (code == 0)
-		code = check_combination(&ret->options, &line, err);
+		code = prepare_combination(ret, &line, err);
 	if (code == 0)
 		code = lock_manager_load(ret->options.lock, &ret->driver, err);
 	if (code == 0) {

@@ -8,7 +8,7 @@ import signal
 import locks
 from deadline import wait_for
 from in_place import DropInTest
-from vmtest import MACHINE, main
+from vmtest import MACHINE, QEMU, main
 
 
 class ADirectoryThatWasRemoved(DropInTest):
@@ -106,6 +106,19 @@ class ASignal(DropInTest):
                 self.wait_nobody()
                 self.assertEqual(
                     vm.err, "vmlatch: web: its process was ended before it became QEMU: nothing was started.\n")
+
+
+class AConfigForAll(DropInTest):
+    def test_that_a_drop_in_cannot_honour_is_a_warning(self):
+        disk = self.guest("halt")
+        (self.config / "vmlatch.conf").write_text("on-supervisor-death = kill\n")
+        vm = self.running("web", *self.drive(disk))
+        self.assert_held(disk)
+        self.does("stop", "web")
+        self.assertEqual(vm.wait_end(), 0)
+        self.assertRegex(vm.err, r"\Avmlatch: web: warning: --on-supervisor-death=kill needs .*config.*\n\Z")
+        result = self.vmlatch("run", "--on-supervisor-death=kill", "--in-place", "--", QEMU, *self.drive(disk))
+        self.assertEqual(result.status, 64, result)
 
 
 if __name__ == "__main__":
