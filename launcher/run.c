@@ -21,6 +21,11 @@ static void say_notices(const struct preparation *preparation)
 		log_warning("%s", preparation->warnings.items[i]);
 	for (i = 0; i < preparation->pinned.n; i++)
 		log_notice("its locks stay until QEMU's end: %s", preparation->pinned.items[i]);
+	/* with -S nobody expects it to run by itself */
+	if (preparation->plan.incoming && !preparation->plan.user_stopped)
+		log_warning("it waits for the migration with nothing locked, and stays paused "
+			    "behind it: 'vmlatch resume %s' takes the locks and lets it run",
+			preparation->name);
 }
 
 /* Nobody has chosen a drop-in's name for vmlatch: that it is in use is no reason not to start. */

@@ -121,5 +121,20 @@ class AConfigForAll(DropInTest):
         self.assertEqual(result.status, 64, result)
 
 
+class AMigrationsTarget(DropInTest):
+    def test_that_would_run_by_itself_is_told_what_it_needs(self):
+        disk = self.guest("halt")
+        for more, lines in (((), 1), (("-S",), 0)):
+            with self.subTest(more):
+                vm = self.start("web", *self.drive(disk), "-incoming", "defer", *more)
+                vm.wait_state("inmigrate", "registered")
+                self.assertEqual(vm.err.count("\n"), lines, vm.err)
+                if lines:
+                    self.assert_says("waits for the migration with nothing locked.*'vmlatch resume web'", vm.err)
+                vm.signal(signal.SIGKILL)
+                vm.wait_end()
+                self.wait_nobody()
+
+
 if __name__ == "__main__":
     main()
