@@ -152,8 +152,8 @@ int chain_path_absolute(struct chain *chain, const char *name, char **ret)
 		chain->cwd = getcwd(NULL, 0);
 	if (relative && !chain->cwd) {
 		error_status(chain->err, 0, errno == ENOENT ? EX_NOINPUT : EX_OSERR);
-		return error_set(
-			chain->err, -errno, "%s: the current directory: %s", name, strerror(errno));
+		error_set(chain->err, 0, "%s: the current directory: %s", name, strerror(errno));
+		return -ENOENT;
 	}
 	if (asprintf(&path, "%s%s%s", relative ? chain->cwd : "", relative ? "/" : "", name) < 0)
 		return -ENOMEM;
