@@ -139,6 +139,11 @@ static int is_ambient(int capability)
 	return prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, capability, 0, 0);
 }
 
+uint64_t capability_ambient(void)
+{
+	return ask(is_ambient);
+}
+
 /* What libcap-ng has been told to do it has tried to: not each failure is told. */
 int capability_bound(uint64_t set)
 {

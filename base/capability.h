@@ -30,6 +30,9 @@ void capability_print(uint64_t set, struct str *out);
 /* What this thread may have: its permitted set. */
 uint64_t capability_permitted(void);
 
+/* What it gives to a program that is executed, without being root: its ambient set. */
+uint64_t capability_ambient(void);
+
 /*
  * Make the thread's effective set what of @set is permitted; the permitted set stays.
  *

@@ -98,7 +98,14 @@ static void become_important(void)
 		return; /* only who has CAP_SYS_RESOURCE may */
 }
 
-int privileges_of_supervisor(struct error *err)
+static uint64_t find_qemus(const struct privileges *privileges)
+{
+	if (privileges->capabilities == CAPABILITY_ALL && geteuid() != 0)
+		return capability_ambient();
+	return privileges->capabilities & capability_permitted();
+}
+
+int privileges_of_supervisor(const struct privileges *privileges, struct error *err)
 {
 	uint64_t keep = 0;
 	int ret;
@@ -108,6 +115,9 @@ int privileges_of_supervisor(struct error *err)
 	for (i = 0; i < sizeof(supervisors) / sizeof(*supervisors); i++)
 		keep |= capability_bit(supervisors[i].capability);
 	keep &= capability_permitted();
+	/* without CAP_SYS_PTRACE (a user, a container's root) nobody may look at who has more */
+	if (!(keep & capability_bit(CAP_SYS_PTRACE)))
+		keep |= find_qemus(privileges);
 	ret = capability_bound(keep);
 	if (ret == 0)
 		ret = capability_retain(keep);

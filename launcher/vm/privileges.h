@@ -47,8 +47,9 @@ int privileges_gain_no_more(const struct privileges *privileges, struct error *e
 int privileges_explain(const struct credentials *credentials, int code, struct error *err);
 
 /*
- * The supervisor's, before it has a second thread: it drops what it does not need.
+ * The supervisor's, before it has a second thread: it drops what it does not need. What
+ * QEMU has (@privileges) it may need to be allowed to look at it, as ptrace(2) says.
  * It also asks to be one of the last to be killed for want of memory; where that is
  * not allowed it stays as it is.
  */
-int privileges_of_supervisor(struct error *err);
+int privileges_of_supervisor(const struct privileges *privileges, struct error *err);

@@ -130,7 +130,7 @@ static int start_child(struct vm *vm, struct error *err)
 		ret = settle_down(vm, err);
 	if (ret == 0) {
 		log_output_never_wait(); /* QEMU has stderr too */
-		ret = privileges_of_supervisor(err);
+		ret = privileges_of_supervisor(plan.privileges, err);
 	}
 	if (ret < 0)
 		return ret;
