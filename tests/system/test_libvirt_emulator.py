@@ -118,10 +118,10 @@ class WithoutItsLockManager(EmulatorTest):
 
     def test_the_supervisor_is_no_part_of_qemu(self):
         disk = self.guest("halt")
-        domain = self.domain("web", disk)
+        domain = self.domain(f"web{os.getpid()}", disk)  # nobody else is called so
         self.lab.does("start", domain)
         supervisors = [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc")))
-                       if procfs.argv(pid)[:1] == ["vmlatch: web"]]
+                       if procfs.argv(pid)[:1] == [f"vmlatch: {domain}"]]
         self.assertEqual(len(supervisors), 1)
         mine = procfs.fds(supervisors[0])
         self.assertNotIn("log/libvirt", " ".join(mine.values()))

@@ -99,7 +99,7 @@ static int say_in_a_full(int end, bool allowed)
 {
 	static char filling[65536];
 	pid_t child = fork();
-	int status;
+	int status = -1;
 
 	if (child == 0) {
 		alarm(20);
