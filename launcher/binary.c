@@ -2,6 +2,7 @@
 #include "launcher/binary.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,10 +12,14 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fd.h"
 #include "launcher/exit_status.h"
 
 /* What execvp() would search without a PATH. */
 #define DEFAULT_PATH "/bin:/usr/bin"
+
+#define OWN              "/proc/self/exe"
+#define COMPARED_AT_ONCE 65536
 
 static int not_found(const char *name, struct error *err)
 {
@@ -123,11 +128,41 @@ int binary_find_real(const char *name, const char *configured, const struct strv
 {
 	struct avoided avoided = { .tried = tried };
 
-	if (stat("/proc/self/exe", &avoided.self) < 0)
-		return error_set(err, -errno, "/proc/self/exe: %s", strerror(errno));
+	if (stat(OWN, &avoided.self) < 0)
+		return error_set(err, -errno, OWN ": %s", strerror(errno));
 	if (configured)
 		return find_configured(name, configured, &avoided, ret, err);
 	return search_path(name, &avoided, ret, err);
+}
+
+static bool have_same_bytes(int one, int other)
+{
+	char left[COMPARED_AT_ONCE], right[COMPARED_AT_ONCE];
+	ssize_t n;
+
+	do {
+		n = fd_read_all(one, left, sizeof(left));
+		if (n < 0 || fd_read_all(other, right, sizeof(right)) != n ||
+			memcmp(left, right, n) != 0)
+			return false;
+	} while (n);
+	return true;
+}
+
+bool binary_is_ours(const char *path)
+{
+	_cleanup_(closep) int own = open(OWN, O_RDONLY | O_CLOEXEC);
+	_cleanup_(closep) int other = -1;
+	struct stat self, info;
+
+	if (stat(OWN, &self) < 0 || stat(path, &info) < 0)
+		return false;
+	if (info.st_dev == self.st_dev && info.st_ino == self.st_ino)
+		return true;
+	if (!S_ISREG(info.st_mode) || info.st_size != self.st_size)
+		return false;
+	other = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	return own >= 0 && other >= 0 && have_same_bytes(own, other);
 }
 
 int binary_become(const char *binary, char **argv, struct error *err)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <stdbool.h>
+
 #include "base/error.h"
 #include "base/str.h"
 
@@ -23,6 +25,12 @@ int binary_find(const char *name, char **ret, struct error *err);
  */
 int binary_find_real(const char *name, const char *configured, const struct strv *tried, char **ret,
 	struct error *err);
+
+/*
+ * Is this vmlatch itself, by whatever link, or a copy of it? One of another version is
+ * not known.
+ */
+bool binary_is_ours(const char *path);
 
 /* Become it. Returns -errno with a sentence (126 or 127) if that fails. */
 int binary_become(const char *binary, char **argv, struct error *err);

@@ -118,6 +118,8 @@ void check_print_json(const struct check_findings *findings)
 		strings_to_json(&p->pinned), "warnings", warnings, "argv", argv_to_json(p));
 	if (!object)
 		return;
+	json_object_set_new(object, "drop-in", json_boolean(p->drop_in));
+	json_object_set_new(object, "left-to-qemu", strings_to_json(&p->left_to_qemu));
 	json_object_set_new(object, "privileges", check_privileges_to_json(p));
 	json_object_set_new(object, "sandbox", check_sandbox_to_json(p));
 	json_dumpf(object, stdout, JSON_INDENT(2));

@@ -4,6 +4,7 @@
 #include <sys/sysmacros.h>
 
 #include "base/cleanup.h"
+#include "launcher/check_call.h"
 #include "launcher/check_finding.h"
 #include "launcher/check_privileges.h"
 #include "launcher/check_sandbox.h"
@@ -172,6 +173,7 @@ void check_print_text(const struct check_findings *findings)
 	const struct preparation *p = findings->preparation;
 	size_t i;
 
+	check_print_call(p);
 	printf("VM '%s' would lock (driver %s):\n", p->name, p->options.lock);
 	if (findings->n == 0)
 		printf("  nothing: the command line names no image of this host\n");

@@ -11,16 +11,16 @@
 #include "launcher/run.h"
 #include "launcher/trace.h"
 
-static const char *base_name(const char *path)
+const char *drop_in_name(const char *argv0)
 {
-	const char *slash = strrchr(path, '/');
+	const char *slash = strrchr(argv0, '/');
 
-	return slash ? slash + 1 : path;
+	return slash ? slash + 1 : argv0;
 }
 
 bool drop_in_is_name(const char *argv0)
 {
-	const char *name = base_name(argv0);
+	const char *name = drop_in_name(argv0);
 
 	return str_starts(name, "qemu-system-") || strcmp(name, "qemu-kvm") == 0 ||
 	       strcmp(name, "kvm") == 0;
@@ -31,7 +31,7 @@ static int step_aside(char **argv, const char *qemu, struct trace *trace)
 {
 	_cleanup_(freep) char *binary = NULL;
 	struct error err = { 0 };
-	int ret = binary_find_real(base_name(argv[0]), qemu, &trace->tried, &binary, &err);
+	int ret = binary_find_real(drop_in_name(argv[0]), qemu, &trace->tried, &binary, &err);
 
 	if (ret == 0)
 		ret = trace_add(trace, binary, &err);
@@ -61,7 +61,7 @@ int drop_in(char **argv)
 	if (ret == PREPARE_NO_VM)
 		return step_aside(argv, preparation.options.qemu, &trace);
 	ret = binary_find_real(
-		base_name(argv[0]), preparation.options.qemu, &trace.tried, &binary, &err);
+		drop_in_name(argv[0]), preparation.options.qemu, &trace.tried, &binary, &err);
 	if (ret < 0)
 		return exit_failure(ret, &err);
 	run_prepared(&preparation, binary);

@@ -11,6 +11,9 @@
 /* Is this the name of a QEMU: qemu-system-*, qemu-kvm or kvm? @argv0 may be a path. */
 bool drop_in_is_name(const char *argv0);
 
+/* That name alone, which is looked for further down in PATH. */
+const char *drop_in_name(const char *argv0);
+
 /*
  * Be that QEMU. A call that starts no VM becomes the real program at once, and
  * so does one that was locked by a vmlatch before, in this very process (a

@@ -28,6 +28,7 @@ void preparation_finish(struct preparation *preparation)
 	free(preparation->directory);
 	strv_finish(&preparation->pinned);
 	strv_finish(&preparation->warnings);
+	strv_finish(&preparation->left_to_qemu);
 }
 
 /* --name, -name guest=, -uuid, vm-PID: the first that there is. */
@@ -61,7 +62,7 @@ static int judge_note(struct preparation *p, const struct disks_note *note, stru
 		return 0;
 	/* it would stand among the words of QEMU, which are what a drop-in's caller wants */
 	if (hides && p->drop_in && p->plan.verified)
-		return 0;
+		return strv_add(&p->left_to_qemu, note->text);
 	/* verified, the truth check finds and locks what is hidden */
 	if (hides ? p->plan.verified : !p->options.require_locks)
 		return strv_add(&p->warnings, note->text);
@@ -217,7 +218,7 @@ static int fill_plan(
 	return ret < 0 ? ret : judge_notes(p, err);
 }
 
-static int prepare_with_options(struct preparation *ret, size_t keep_open, struct error *err)
+int prepare_with_options(struct preparation *ret, size_t keep_open, struct error *err)
 {
 	_cleanup_(command_line_finish) struct command_line line = { 0 };
 	int code;

@@ -21,6 +21,7 @@ struct preparation {
 	char *directory; /* as in the plan */
 	struct strv pinned;
 	struct strv warnings;
+	struct strv left_to_qemu; /* a drop-in's: what 'run' would warn of or refuse */
 	char name[VM_NAME_SIZE];
 	struct vm_plan plan; /* without the binary */
 };
@@ -36,6 +37,9 @@ void preparation_finish(struct preparation *preparation);
  */
 enum { PREPARE_NO_VM = 1 };
 int prepare(char **argv, size_t keep_open, struct preparation *ret, struct error *err);
+
+/* The same with options that were parsed already: @ret has them, and the rest is empty. */
+int prepare_with_options(struct preparation *ret, size_t keep_open, struct error *err);
 
 /* The same for a drop-in. @argv: QEMU's, all of it. */
 int prepare_drop_in(char **argv, struct preparation *ret, struct error *err);

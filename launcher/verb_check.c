@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sysexits.h>
 
 #include "base/cleanup.h"
-#include "launcher/binary.h"
+#include "launcher/check_call.h"
 #include "launcher/check_report.h"
 #include "launcher/exit_status.h"
-#include "launcher/prepare.h"
 #include "launcher/prepare_sandbox.h"
 #include "launcher/verbs.h"
 
@@ -32,14 +32,16 @@ int verb_check(char **argv)
 	struct error err = { 0 };
 	int ret;
 
-	ret = prepare(argv, open_files_to_spare(), &preparation, &err);
+	ret = check_call_prepare(argv, open_files_to_spare(), &preparation, &err);
 	if (ret < 0)
 		return exit_failure(ret, &err);
 	if (ret == PREPARE_NO_VM) {
 		check_print_no_vm(&preparation.options);
 		return 0;
 	}
-	if (binary_find(preparation.options.qemu_argv[0], &binary, NULL) == 0)
+	if (check_call_find_qemu(&preparation, &binary) < 0)
+		return exit_failure(error_set(&err, -ENOMEM, "out of memory"), &err);
+	if (binary)
 		prepare_sandbox_of_qemu(&preparation, binary);
 	return check_report(&preparation);
 }
