@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sysexits.h>
@@ -45,6 +46,21 @@ static int keep_given(struct preparation *p, struct error *err)
 		EX_NOPERM);
 }
 
+/* Whoever has started us has set it, and nothing takes it back. */
+static bool has_no_new_privs(void)
+{
+	return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1;
+}
+
+static int warn_of_no_new_privs(struct preparation *p)
+{
+	if (!p->options.allow_setuid_helpers || !has_no_new_privs())
+		return 0;
+	return strv_add(&p->warnings,
+		"--allow-setuid-helpers: vmlatch was started with no_new_privs, so no program that "
+		"QEMU starts can gain rights all the same");
+}
+
 /* Its exec would give a QEMU of root's all that the bounding set has. */
 static int check_helpers(const struct preparation *p, struct error *err)
 {
@@ -77,15 +93,22 @@ static int warn_of_network(struct preparation *p, const struct command_line *lin
 {
 	_cleanup_(freep) char *sentence = NULL;
 	uint64_t has = p->privileges.capabilities;
+	bool never = has_no_new_privs();
 	int ret = 0;
 
-	/* of a strict filter somebody else warns, and it cannot be with that option */
+	/*
+	 * Of a strict filter somebody else warns, and it cannot be with that option. What a
+	 * drop-in's QEMU would meet without us it says itself.
+	 */
 	if (line->helper_origin && !p->privileges.setuid_helpers &&
-		p->options.sandbox != SANDBOX_STRICT)
+		p->options.sandbox != SANDBOX_STRICT && !(never && p->drop_in))
 		ret = asprintf(&sentence,
 			"%s: no program that QEMU starts gains root's rights, and a bridge helper "
-			"needs them: --allow-setuid-helpers lets it",
-			line->helper_origin);
+			"needs them: %s",
+			line->helper_origin,
+			never ? "start vmlatch without no_new_privs, and with "
+				"--allow-setuid-helpers"
+			      : "--allow-setuid-helpers lets it");
 	else if (line->interface_origin && !(has & capability_bit(CAP_NET_ADMIN)))
 		ret = asprintf(&sentence,
 			"%s: QEMU can use a network interface that is its user's already, but make "
@@ -212,11 +235,14 @@ int prepare_privileges(struct preparation *p, const struct command_line *line, s
 	else
 		privileges->capabilities = needed_by(line) & capability_permitted();
 	privileges->setuid_helpers =
-		options->helpers_given ? options->allow_setuid_helpers : as_without_us;
+		(options->helpers_given ? options->allow_setuid_helpers : as_without_us) &&
+		!has_no_new_privs();
 	p->credentials.limited = privileges->capabilities != CAPABILITY_ALL;
 	p->credentials.capabilities = privileges->capabilities;
 	if (ret == 0)
 		ret = check_helpers(p, err);
+	if (ret == 0)
+		ret = warn_of_no_new_privs(p);
 	if (ret == 0)
 		ret = warn_of_root(p);
 	if (ret == 0)

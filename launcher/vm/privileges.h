@@ -31,7 +31,9 @@ struct privileges {
 	struct privileges_rlimit limits[PRIVILEGES_N_LIMITS];
 	int umask;             /* -1: as ours */
 	uint64_t capabilities; /* that QEMU keeps; CAPABILITY_ALL: all is as it is without us */
-	bool setuid_helpers;   /* what QEMU executes may gain rights, as qemu-bridge-helper does */
+	/* what QEMU executes may gain rights, as qemu-bridge-helper does; false, too, where
+	 * no_new_privs was set before us */
+	bool setuid_helpers;
 };
 
 int privileges_set_limits(const struct privileges *privileges, struct error *err);

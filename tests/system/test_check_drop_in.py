@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """`vmlatch check` of a QEMU whose name leads to vmlatch: a drop-in's call, as it would be."""
 
+import ctypes
 import json
 import os
 import shutil
@@ -13,11 +14,19 @@ from vmtest import MACHINE, QEMU, VMLATCH, main
 EXPLAINED = "explained as a drop-in's call, since "
 
 
+PR_SET_NO_NEW_PRIVS = 38
+
+
+def set_no_new_privs():
+    ctypes.CDLL(None).prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+
+
 class Compared:
     """What is said beside what is so."""
+    before = None   # done in each process before it is vmlatch
 
     def explained(self, *words, options=(), qemu=DropInTest.NAME):
-        done = self.vmlatch("check", "--json", *options, "--", qemu, *MACHINE, *words)
+        done = self.vmlatch("check", "--json", *options, "--", qemu, *MACHINE, *words, preexec_fn=self.before)
         self.assertEqual(done.status, 0, done)
         return json.loads(done.out)
 
@@ -37,10 +46,10 @@ class Compared:
         words = (*self.drive(disk), "-name", name)
         said = self.explained(*words, qemu=qemu)
         self.assertTrue(said["drop-in"])
-        text = self.does("check", "--", qemu, *MACHINE, *words)
+        text = self.does("check", "--", qemu, *MACHINE, *words, preexec_fn=self.before)
         self.assert_says(f"^{EXPLAINED}{qemu} leads to vmlatch; for that of 'vmlatch run' .*--name, or "
                          f"/.*/{self.NAME}, the real one\nname: {name}, or {name}-PID ", text)
-        vm = self.start(None, *words, qemu=qemu)
+        vm = self.start(None, *words, qemu=qemu, preexec=self.before)
         vm.name = name
         vm.wait_state("running", "held")
         self.assert_told(said, vm)
@@ -55,6 +64,12 @@ class ACall(Compared, DropInTest):
         for number, qemu in enumerate((self.NAME, self.links / self.NAME)):
             with self.subTest(qemu):
                 self.assert_explains(qemu, self.guest("halt", f"{number}.img"), f"vm{number}")
+
+    def test_where_no_new_privs_is_set_already(self):
+        self.before = set_no_new_privs
+        said, _ = self.assert_explains(self.NAME, self.guest("halt"), "web")
+        self.assertEqual((said["sandbox"]["mode"], said["privileges"]["no-new-privs"]), ("default", True))
+        self.assertEqual(said["warnings"], [])
 
     def test_of_a_copy_is_a_drop_ins(self):
         copies = self.dir / "copies"
@@ -118,6 +133,14 @@ class OfAUser(Compared, UserTest, DropInTest):
             said, text = self.assert_explains(self.NAME, disk, "web")
         self.assertEqual((said["sandbox"]["mode"], said["privileges"]["no-new-privs"]), ("off", False))
         self.assert_says("; programs that it starts may gain more\nsandbox: off, .*: it would take", text)
+
+    def test_has_the_filter_that_takes_nothing_away_any_more(self):
+        disk = self.guest("halt")
+        os.chown(disk, ALICE.uid, ALICE.uid)
+        self.before = set_no_new_privs
+        with self.by(ALICE):
+            said, _ = self.assert_explains(self.NAME, disk, "web")
+        self.assertEqual((said["sandbox"]["mode"], said["privileges"]["no-new-privs"]), ("default", True))
 
 
 if __name__ == "__main__":

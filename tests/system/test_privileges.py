@@ -12,7 +12,7 @@ import subprocess
 import procfs
 from in_place import DropInTest, InPlaceTest
 from users import ALICE, BOB, VMS, UserTest
-from vmtest import VMLATCH, VmTest, main
+from vmtest import MACHINE, QEMU, VMLATCH, VmTest, main
 
 SETS = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
 NOBODY = 65534
@@ -187,6 +187,25 @@ class AsChild(Privileges, VmTest):
                          self.does("check", *more, *command))
         said = json.loads(self.does("check", "--json", *more, *command))["privileges"]
         self.assertEqual(said, {"uid": NOBODY, "capabilities": ["kill"], "no-new-privs": False})
+
+    def test_that_no_new_privs_forbids_are_not_promised(self):
+        disk = self.guest("halt", "disk.img")
+        options = ("--user", "nobody", "--allow-setuid-helpers")
+        words = ("--", QEMU, *MACHINE, *self.drive(disk), "-nic", "bridge,br=none")
+        told = {}
+        for kind, before in ("given", ()), ("not given", ("setpriv", "--no-new-privs")):
+            for form in (), ("--json",):
+                done = subprocess.run([*before, VMLATCH, "check", *form, *options, *map(str, words)], env=self.environment,
+                                      capture_output=True, text=True, check=False)
+                self.assertEqual(done.returncode, 0, done)
+                told[kind, bool(form)] = json.loads(done.stdout) if form else done.stdout
+        self.assert_says("; programs that it starts may gain more", told["given", False])
+        self.assertFalse(told["given", True]["privileges"]["no-new-privs"])
+        self.assert_says("; nothing that it starts can gain any", told["not given", False])
+        self.assertTrue(told["not given", True]["privileges"]["no-new-privs"])
+        self.assert_says("started with no_new_privs.*-nic bridge,br=none: .*without no_new_privs",
+                         " ".join(told["not given", True]["warnings"]))
+        self.assertNotIn("no_new_privs", " ".join(told["given", True]["warnings"]))
 
     def test_that_a_network_needs_are_told(self):
         bridge, tap, smb = ("-nic", "bridge,br=br0"), ("-netdev", "tap,id=n"), ("-netdev", "user,id=n,smb=/")
