@@ -47,7 +47,7 @@ class Process1(VmTest):
         disk = self.guest("halt")
         unshare = self.drop_in("-name", "one", *self.drive(disk))
         self.addCleanup(unshare.kill)
-        wait_for("no VM runs", lambda: [vm for vm in self.json("list") if vm["run_state"] == "running"])
+        wait_for("no VM runs", lambda: [vm for vm in self.json("list") if vm.get("run_state") == "running"])
         first, = procfs.children(unshare.pid)
         qemu, = (pid for pid in procfs.children(first) if procfs.exe(pid) == procfs.exe_of(QEMU))
         self.assertNotEqual(first, qemu)

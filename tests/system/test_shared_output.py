@@ -28,7 +28,7 @@ class SharedOutput(VmTest):
         return process
 
     def wait_running(self):
-        wait_for("the VM does not run", lambda: [vm for vm in self.json("list") if vm["run_state"] == "running"])
+        wait_for("the VM does not run", lambda: [vm for vm in self.json("list") if vm.get("run_state") == "running"])
 
     def assert_goes_on(self):
         """What it has to say does not keep it from its work."""
