@@ -195,3 +195,34 @@ int fd_keep_standard(void)
 	close(fd);
 	return 0;
 }
+
+static int say_no_room(int reason, size_t n, struct error *err)
+{
+	struct rlimit limit = { 0 };
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	if (reason != -EMFILE)
+		return error_set(err, reason, "open %zu files: %s", n, strerror(-reason));
+	return error_set(err, reason,
+		"vmlatch needs %zu open files for itself, and the limit of open files (%llu) "
+		"leaves "
+		"no room for them: raise 'ulimit -n'",
+		n, (unsigned long long)limit.rlim_cur);
+}
+
+int fd_check_room(size_t n, struct error *err)
+{
+	int fds[FD_MESSAGE_MAX];
+	size_t i;
+	int ret = 0;
+
+	for (i = 0; i < n; i++) {
+		fds[i] = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+		if (fds[i] < 0)
+			break;
+	}
+	if (i < n)
+		ret = -errno;
+	fd_close_many(fds, i);
+	return ret < 0 ? say_no_room(ret, n, err) : 0;
+}

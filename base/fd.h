@@ -48,6 +48,12 @@ int fd_set_cloexec(int fd, bool on); /* 0 or -errno */
 int fd_keep_standard(void);
 
 /*
+ * Can @n more be opened (at most FD_MESSAGE_MAX)? For libraries that abort where they
+ * cannot. Needs fd_keep_standard() before. 0 or -errno with a sentence.
+ */
+int fd_check_room(size_t n, struct error *err);
+
+/*
  * Where descriptors that QEMU inherits are put: at the top end below its soft
  * RLIMIT_NOFILE. Above the limit, tap and bridge scripts that QEMU starts would
  * inherit them (they close 3..limit), and keep a disk locked for ever.

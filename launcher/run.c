@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "launcher/exit_status.h"
 #include "launcher/prepare_sandbox.h"
@@ -60,12 +61,20 @@ int run_refuse(int code, const struct error *err)
 	return exit_failure(code, err);
 }
 
+/*
+ * For the VM's directory and the event loop, with something to spare: libuv aborts where
+ * it finds no room for its first pipe, and the VM would be left as one that is gone.
+ */
+#define OWN_FILES 16
+
 /* What can fail before there is a VM. */
 static int get_ready(struct preparation *preparation, struct rundir *rundir, struct error *err)
 {
-	int ret =
-		signals_block(&preparation->plan.signals, &preparation->plan.ignores_children, err);
+	int ret = fd_check_room(OWN_FILES, err);
 
+	if (ret < 0)
+		return error_status(err, ret, EX_OSERR);
+	ret = signals_block(&preparation->plan.signals, &preparation->plan.ignores_children, err);
 	if (ret == 0)
 		ret = rundir_open(rundir, true, err);
 	if (ret == 0)

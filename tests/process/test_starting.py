@@ -232,6 +232,16 @@ class Scale(FakeTest):
                 self.assert_free(paths[0])
                 self.assert_free(paths[-1])
 
+    def test_without_room_for_vmlatch_itself_is_71_and_leaves_nothing(self):
+        disk = self.disk("disk.raw")
+        for limit in (7, 8, 9, 12, 16):  # of the first two libuv would end by abort()
+            for options in (), ("--in-place",):
+                with self.subTest(limit, options=options):
+                    said = self.refused(71, f"vm{limit}", *self.drive(disk), options=options,
+                                        preexec=self.limited(limit))
+                    self.assert_says(f"limit of open files .{limit}. .*ulimit -n", said)
+                    self.assertEqual((self.json("list"), self._left_in_runtime()), ([], []))
+
 
 class Direct(FakeTest):
     """QEMU is not told to wait: what happens to the guest before its graph is compared is no -S."""
