@@ -3,9 +3,11 @@
 
 import ctypes
 import os
+import signal
 
 from in_place import DropInTest, InPlaceTest
 from test_privileges import NOBODY, SUPERVISORS, capabilities, only
+from ungated import UngatedTest
 from vmtest import VmTest, main, need_root
 
 CAP_NET_RAW, CAP_SYS_PTRACE = 13, 19
@@ -72,6 +74,11 @@ class WithoutPtrace:
         self.wait_writing(disk)
         return vm, capabilities(vm.status()["supervisor"]["pid"])
 
+    def ends(self, vm):
+        self.does("stop", "vm")
+        self.assertEqual(vm.wait_end(), 0, vm.err)
+        self.wait_free(self.dir / "writer.img")
+
 
 class Kept(WithoutPtrace):
     def test_of_root_is_looked_at(self):
@@ -84,7 +91,9 @@ class Kept(WithoutPtrace):
         vm, supervisor = self.whole_life(KEEP)
         found = capabilities(vm.qemu)
         self.assertEqual((found["CapEff"], found["CapAmb"]), ({CAP_NET_RAW}, {CAP_NET_RAW}))
-        self.assertEqual(supervisor["CapEff"], {CAP_NET_RAW})
+        self.assertEqual({name: supervisor[name] for name in ("CapPrm", "CapEff", "CapInh", "CapAmb")},
+                         {"CapPrm": {CAP_NET_RAW}, "CapEff": {CAP_NET_RAW}, "CapInh": set(), "CapAmb": set()})
+        self.ends(vm)
 
     def test_by_nobody_gives_the_supervisor_nothing(self):
         self.as_user()
@@ -112,6 +121,34 @@ class DropIn(WithoutPtrace, DropInTest):
         vm, supervisor = self.whole_life()
         self.assertEqual(capabilities(vm.qemu)["CapEff"], {CAP_NET_RAW})
         self.assertEqual(supervisor["CapEff"], {CAP_NET_RAW})
+        self.ends(vm)
+
+
+class Frozen(WithoutPtrace):
+    """Nor may anybody trace who has more than he."""
+
+    def held_and_let_go(self, owner=None):
+        vm = self.frozen(*KEEP, owner=owner)
+        os.kill(vm.qemu, signal.SIGCONT)
+        self.assert_stands(vm)
+        self.let_go()
+        self.does("resume", "--force-stale", "vm")
+        self.assert_runs(vm)
+
+    def test_of_root_is_traced(self):
+        self.held_and_let_go()
+
+    def test_of_a_user_is_traced(self):
+        self.as_user()
+        self.held_and_let_go(NOBODY)
+
+
+class FrozenAsChild(Frozen, UngatedTest):
+    pass
+
+
+class FrozenInPlace(Frozen, InPlaceTest, UngatedTest):
+    pass
 
 
 main()
