@@ -31,13 +31,6 @@ int pidfd_signal(int pidfd, int signal)
 	return syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0) < 0 ? -errno : 0;
 }
 
-int pidfd_get_fd(int pidfd, int target_fd)
-{
-	int fd = syscall(SYS_pidfd_getfd, pidfd, target_fd, 0);
-
-	return fd < 0 ? -errno : fd;
-}
-
 struct process_stat {
 	char state;
 	long threads;

@@ -8,7 +8,6 @@
 /* The system calls that glibc 2.36 has only in part. All return -errno on failure. */
 int pidfd_open_cloexec(pid_t pid);
 int pidfd_signal(int pidfd, int signal);
-int pidfd_get_fd(int pidfd, int target_fd);
 
 /*
  * When a process was started, in clock ticks since boot (/proc/PID/stat, field

@@ -28,7 +28,7 @@ static const struct {
 	unsigned capability; /* what for */
 } supervisors[] = {
 	{ CAP_KILL },            /* signal a QEMU of another user */
-	{ CAP_SYS_PTRACE },      /* freeze it, see its descriptors, fetch them */
+	{ CAP_SYS_PTRACE },      /* freeze it, see its descriptors */
 	{ CAP_DAC_READ_SEARCH }, /* list them, and those of whoever holds a lock (/proc) */
 	{ CAP_SETUID },          /* open images as QEMU's user */
 	{ CAP_SETGID },
