@@ -140,7 +140,10 @@ static void on_daemon_death(uv_poll_t *poll, int status, int events)
 	}
 }
 
-/* As long as its connection stands the number is its own. */
+/*
+ * As long as its connection stands the number is its own. What the starter said before an end
+ * that we know of already says nothing about who lives.
+ */
 static int know(struct vm *vm, pid_t pid, int fd)
 {
 	_cleanup_(closep) int pidfd = -1;
@@ -148,7 +151,7 @@ static int know(struct vm *vm, pid_t pid, int fd)
 	int ret;
 
 	if (pid == vm->daemon.starter.pid)
-		return 0;
+		return vm->daemon.starter_gone ? -ESRCH : 0;
 	pidfd = pidfd_open_cloexec(pid);
 	if (pidfd < 0)
 		return pidfd;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
@@ -16,7 +17,8 @@
 /*
  * Preloaded into vmlatch by a test: lock calls hang while SLOW_LOCKS_DIR has a
  * file named after them ("lock", "unlock", "probe", "read", "xattr"), and leave a file
- * "NAME.waits" when they begin to. No descriptor is duplicated while there is a
+ * "NAME.waits" when they begin to. So does the first that has said something by
+ * send() ("said"), but for forked processes. No descriptor is duplicated while there is a
  * file "no-dup", no lock is possible while there is a file "no-locks", and none is
  * taken, though all say yes, while there is a file "lying-locks"; no name can be looked at
  * by lstat() while there is a file "no-look". In a forked process no step towards QEMU's
@@ -193,4 +195,14 @@ int capset(void *header, void *data);
 EXPORT int capset(void *header, void *data)
 {
 	return is_denied("no-capset") ? -1 : syscall(SYS_capset, header, data);
+}
+
+EXPORT ssize_t send(int fd, const void *bytes, size_t len, int flags)
+{
+	ssize_t (*next)(int, const void *, size_t, int) = dlsym(RTLD_NEXT, "send");
+	ssize_t sent = next(fd, bytes, len, flags);
+
+	if (sent >= 0 && getpid() == loaded_by && !is_there("said.waits"))
+		hang_while("said");
+	return sent;
 }

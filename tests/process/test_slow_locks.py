@@ -10,6 +10,19 @@ from qmp import QmpError
 from slowtest import SlowTest, main
 
 
+class Start(SlowTest):
+    def test_of_a_qemu_that_greets_and_ends_before_either_is_looked_at_ends_with_it(self):
+        self.hang("said")  # by the word that lets the child become QEMU
+        disk = self.disk("disk.raw")
+        vm = self.start("vm", *self.drive(disk), script=["raw ", "exit 5"], env=self.preloaded)
+        self.wait_hanging("said")
+        wait_for("QEMU lives", lambda: vm.fake.started and not procfs.alive(vm.fake.log()[0]["pid"]))
+        self.go_on()
+        self.assertEqual(vm.wait_end(), 5, vm.err)
+        self.assert_free(disk)
+        self.assertFalse((self.runtime / "vm").exists())
+
+
 class WhileItHangs(SlowTest):
     def test_the_supervisor_answers_and_the_guest_does_not_run(self):
         vm = self.released()
